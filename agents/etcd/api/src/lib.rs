@@ -1,0 +1,1 @@
+//! Words of the etcd v2 API: keys JSON, error codes, headers, query options.

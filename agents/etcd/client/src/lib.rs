@@ -1,0 +1,1 @@
+//! Requests to etcd with failover, watches that recover, lease keeping.

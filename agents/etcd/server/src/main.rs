@@ -1,0 +1,3 @@
+//! etcd2: the v2 API over HTTP, raft, members and the discovery service.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! flannel's decisions: subnets, leases to wanted routes, and the difference.

@@ -1,0 +1,1 @@
+//! fleet's decisions: machines, jobs, schedule and reconcile, each with a reason.

@@ -1,0 +1,3 @@
+//! coreos-cloudinit: finds user-data and metadata, and carries the plan out.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! User-data: bytes to kinds, parse with spans, validate, resolve, plan.

@@ -1,0 +1,1 @@
+//! Words of systemd's interface: unit states, exit names, time spans, sd_notify text.

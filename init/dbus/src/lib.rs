@@ -1,0 +1,1 @@
+//! The D-Bus wire format: SASL, frames, signatures; bytes to messages and back.

@@ -1,0 +1,1 @@
+//! The service manager's decisions: transactions, jobs and unit state machines; event in, actions out.

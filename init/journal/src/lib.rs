@@ -1,0 +1,1 @@
+//! The journal in systemd's file format: writing, reading, cursors, filters, following.

@@ -1,0 +1,3 @@
+//! The journal in systemd's file format: writing, reading, cursors, filters, following.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! systemd-networkd: DHCP, static addresses, .network files, resolv.conf.
+
+fn main() {}

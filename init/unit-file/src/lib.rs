@@ -1,0 +1,1 @@
+//! Unit files: text to typed configuration, with spans, drop-ins, specifiers and install plans.

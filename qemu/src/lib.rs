@@ -1,0 +1,1 @@
+//! QEMU machines for people and tests: console, QMP, network, metadata, config drive.

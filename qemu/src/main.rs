@@ -1,0 +1,3 @@
+//! QEMU machines for people and tests: console, QMP, network, metadata, config drive.
+
+fn main() {}
