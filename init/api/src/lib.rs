@@ -1,1 +1,3 @@
 //! Words of systemd's interface: unit states, exit names, time spans, sd_notify text.
+
+#![forbid(unsafe_code)]

@@ -1,1 +1,3 @@
 //! The D-Bus wire format: SASL, frames, signatures; bytes to messages and back.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,67 @@
+# The one entrance: `make help`. CI calls `make test` and nothing else.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/garboard
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+export CARGO_TERM_COLOR ?= auto
+IMAGE := target/image/garboard.qcow2
+PURE := -p init-api -p unit-file -p dbus -p unit-engine -p etcd-api -p etcd-store -p cloud-config-document
+NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
+# nextest where it is installed, plain cargo test elsewhere (then machines still run one at a time).
+ifdef NEXTEST
+run_tests = cargo nextest run --locked --profile ci --no-tests=pass $(1)
+else
+run_tests = cargo test --locked --lib --bins --tests $(1) -- --test-threads=2
+endif
+UNDER_TEST ?= ours
+
+.PHONY: help run test verify fix image full compliance bench deps-run deps-test unit vm
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
+
+run: deps-run image ## boot one node from the tutorial's user-data and open a shell on it as core
+	cargo run --locked --quiet -p qemu-harness --bin qemu-cluster -- run --image $(IMAGE) --user-data tests/testdata/tutorial.yaml
+
+test: deps-test verify unit compliance image vm ## everything CI checks
+
+verify: ## formatting, lints, pure crates' tests, docs and the repository's rules; writes nothing
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	$(call run_tests,$(PURE))
+	$(call run_tests,-p system-tests --test repo)
+	cargo test --locked --quiet --doc $(PURE)
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --workspace --no-deps --document-private-items
+	if command -v cargo-deny >/dev/null; then cargo deny --config .cargo/deny.toml --offline check bans licenses sources; fi
+	if command -v shellcheck >/dev/null; then git ls-files -z .ci '*.sh' | xargs -0 shellcheck; fi
+
+fix: ## format, and apply what clippy can mend
+	cargo clippy --workspace --all-targets --fix --allow-dirty
+	cargo fmt --all
+
+unit: ## unit tests of every crate
+	$(call run_tests,--workspace --exclude system-tests)
+
+compliance: ## conformance suites on this host; UNDER_TEST=ours or reference
+	cargo build --locked -p init -p tools -p journal -p etcd2 -p etcdctl -p coreos-cloudinit
+	UNDER_TEST=$(UNDER_TEST) $(call run_tests,-p system-tests --test compliance)
+
+image: deps-run ## build the qcow2
+	cargo run --locked --quiet --release -p image-builder -- build --output $(IMAGE)
+
+vm: image ## system tests in virtual machines
+	GARBOARD_IMAGE=$(abspath $(IMAGE)) $(call run_tests,-p system-tests --test system --test transcripts)
+
+full: test ## what is too long for CI: other disk buses, building twice, soak
+	GARBOARD_IMAGE=$(abspath $(IMAGE)) GARBOARD_FULL=1 $(call run_tests,-p system-tests --test system --run-ignored all)
+
+bench: deps-test image ## print measurements as ratios
+	cargo run --locked --release -p system-tests --bin bench -- --image $(IMAGE)
+
+deps-run:
+	@.ci/install run
+
+deps-test:
+	@.ci/install test

@@ -1,1 +1,0 @@
-//! flannel's decisions: subnets, leases to wanted routes, and the difference.

@@ -1,1 +1,0 @@
-//! fleet's decisions: machines, jobs, schedule and reconcile, each with a reason.
