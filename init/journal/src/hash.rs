@@ -35,7 +35,7 @@ fn finish(a: &mut u32, b: &mut u32, c: &mut u32) {
 
 /// The hash of `data` with both seeds zero: the first word is the high half.
 #[must_use]
-pub fn hash(data: &[u8]) -> u64 {
+pub(crate) fn hash(data: &[u8]) -> u64 {
     let seed = 0xdead_beef_u32.wrapping_add(u32::try_from(data.len()).unwrap_or(u32::MAX));
     let (mut a, mut b, mut c) = (seed, seed, seed);
     let mut rest = data;

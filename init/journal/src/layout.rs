@@ -1,7 +1,8 @@
 //! Where things stand in a journal file: the header and the seven kinds of objects, byte by byte.
 //!
 //! The facts are those of systemd's JOURNAL_FILE_FORMAT. A file of ours has no flag set: uncompressed, with the
-//! plain hash, with 64-bit offsets; such files are read by every version of systemd. All numbers are little endian,
+//! plain hash, with 64-bit offsets; such
+//! files are read by every version of systemd, and are the only ones that we read. All numbers are little endian,
 //! all objects begin at a multiple of eight.
 
 /// The first eight bytes of every journal file.
@@ -58,9 +59,6 @@ pub(crate) const DATA_HASH_TABLE: u8 = 4;
 pub(crate) const FIELD_HASH_TABLE: u8 = 5;
 pub(crate) const ENTRY_ARRAY: u8 = 6;
 
-/// Flags of an object whose payload is compressed (xz, lz4, zstd): we read such files' other objects.
-pub(crate) const COMPRESSED: u8 = 0b111;
-
 /// Head of every object: kind, flags, six reserved bytes, size with this head.
 pub(crate) const OBJECT_HEAD: u64 = 16;
 
@@ -73,8 +71,6 @@ pub(crate) mod data {
     pub(crate) const ENTRY_ARRAY: u64 = 48;
     pub(crate) const N_ENTRIES: u64 = 56;
     pub(crate) const PAYLOAD: u64 = 64;
-    /// With 32-bit offsets (the compact flag) two more words stand before the payload.
-    pub(crate) const PAYLOAD_COMPACT: u64 = 72;
 }
 
 /// Offsets inside a FIELD object.
@@ -100,15 +96,6 @@ pub(crate) mod entry {
 pub(crate) mod array {
     pub(crate) const NEXT: u64 = 16;
     pub(crate) const ITEMS: u64 = 24;
-}
-
-/// Flags of a file that change its layout.
-pub(crate) mod incompatible {
-    pub(crate) const COMPRESSED_XZ: u32 = 1;
-    pub(crate) const COMPRESSED_LZ4: u32 = 2;
-    pub(crate) const KEYED_HASH: u32 = 4;
-    pub(crate) const COMPRESSED_ZSTD: u32 = 8;
-    pub(crate) const COMPACT: u32 = 16;
 }
 
 /// The next multiple of eight.

@@ -1,3 +1,3 @@
-//! The journal in systemd's file format: writing, reading, cursors, filters, following.
+//! systemd-journald: the one writer of the journal.
 
 fn main() {}

@@ -1,0 +1,325 @@
+//! Reading one journal file, also while another process writes it.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use init_sys::mapping::SharedMapping;
+
+use crate::entry::Entry;
+use crate::hash::hash;
+use crate::layout::{
+    DATA, ENTRY, ENTRY_ARRAY, FIELD, HEADER_SIZE_MIN, OBJECT_HEAD, SIGNATURE, array, data, entry,
+    field, header,
+};
+use crate::query::Expression;
+use crate::window::Window;
+
+/// Why a file cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("cannot read {}", path.display())]
+    Open { path: PathBuf, source: io::Error },
+    #[error("{} is not a journal file", path.display())]
+    NotAJournal { path: PathBuf },
+    #[error("{} uses features of the journal format that are not read here (flags {flags:#x})", path.display())]
+    Flags { path: PathBuf, flags: u32 },
+}
+
+/// What the header says of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    pub state: u8,
+    pub file_id: [u8; 16],
+    pub machine_id: [u8; 16],
+    pub tail_boot_id: [u8; 16],
+    pub seqnum_id: [u8; 16],
+    pub entries: u64,
+    pub objects: u64,
+    pub head_seqnum: u64,
+    pub tail_seqnum: u64,
+    pub head_realtime: u64,
+    pub tail_realtime: u64,
+    pub tail_monotonic: u64,
+}
+
+/// One journal file, open for reading.
+#[derive(Debug)]
+pub struct Reader {
+    path: PathBuf,
+    file: File,
+    map: SharedMapping,
+}
+
+impl Reader {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn open(path: &Path) -> Result<Self, ReadError> {
+        let failed = |source| ReadError::Open {
+            path: path.to_owned(),
+            source,
+        };
+        let file = File::open(path).map_err(failed)?;
+        let len = file.metadata().map_err(failed)?.len();
+        if len < HEADER_SIZE_MIN {
+            return Err(ReadError::NotAJournal {
+                path: path.to_owned(),
+            });
+        }
+        let len = usize::try_from(len).map_err(|e| failed(io::Error::other(e)))?;
+        let map = SharedMapping::open(file.as_fd(), len, false).map_err(failed)?;
+        let mut start = [0; 8];
+        if map.bytes(0, &mut start).is_none() || start != SIGNATURE {
+            return Err(ReadError::NotAJournal {
+                path: path.to_owned(),
+            });
+        }
+        match map.u32(header::INCOMPATIBLE_FLAGS) {
+            Some(0) => Ok(Self {
+                path: path.to_owned(),
+                file,
+                map,
+            }),
+            flags => Err(ReadError::Flags {
+                path: path.to_owned(),
+                flags: flags.unwrap_or_default(),
+            }),
+        }
+    }
+
+    /// Where the file lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Sees what was appended since, also when the file has grown.
+    ///
+    /// # Errors
+    /// The file can no longer be mapped.
+    pub fn refresh(&mut self) -> io::Result<()> {
+        let len = usize::try_from(self.file.metadata()?.len()).map_err(io::Error::other)?;
+        if len > self.map.len() {
+            self.map = SharedMapping::open(self.file.as_fd(), len, false)?;
+        }
+        Ok(())
+    }
+
+    /// The header as it is now; `None` only for a file that was cut short.
+    #[must_use]
+    pub fn header(&self) -> Option<Header> {
+        let mut state = [0];
+        self.map.bytes(header::STATE, &mut state)?;
+        Some(Header {
+            state: state[0],
+            file_id: self.map.id(header::FILE_ID)?,
+            machine_id: self.map.id(header::MACHINE_ID)?,
+            tail_boot_id: self.map.id(header::TAIL_BOOT_ID)?,
+            seqnum_id: self.map.id(header::SEQNUM_ID)?,
+            entries: self.map.u64(header::N_ENTRIES)?,
+            objects: self.map.u64(header::N_OBJECTS)?,
+            head_seqnum: self.map.u64(header::HEAD_SEQNUM)?,
+            tail_seqnum: self.map.u64(header::TAIL_SEQNUM)?,
+            head_realtime: self.map.u64(header::HEAD_REALTIME)?,
+            tail_realtime: self.map.u64(header::TAIL_REALTIME)?,
+            tail_monotonic: self.map.u64(header::TAIL_MONOTONIC)?,
+        })
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.map.u64(header::N_ENTRIES).unwrap_or_default()
+    }
+
+    /// Offsets of the entries that `expression` selects, in the order they were written.
+    #[must_use]
+    pub fn select(&self, expression: &Expression) -> Vec<u64> {
+        match expression {
+            Expression::Everything => self.chain(header::ENTRY_ARRAY, self.count()),
+            Expression::Field(payload) => self.entries_of(payload).unwrap_or_default(),
+            Expression::Any(parts) => {
+                let mut all: Vec<u64> = parts.iter().flat_map(|part| self.select(part)).collect();
+                all.sort_unstable();
+                all.dedup();
+                all
+            }
+            Expression::All(parts) => {
+                let mut parts = parts.iter().filter(|part| **part != Expression::Everything);
+                let Some(first) = parts.next() else {
+                    return self.select(&Expression::Everything);
+                };
+                let mut both = self.select(first);
+                for part in parts {
+                    if both.is_empty() {
+                        break;
+                    }
+                    let other = self.select(part);
+                    both.retain(|offset| other.binary_search(offset).is_ok());
+                }
+                both
+            }
+        }
+    }
+
+    /// Offsets of the entries from number `from` on (counted in this file).
+    #[must_use]
+    pub fn entries_from(&self, from: u64) -> Vec<u64> {
+        let mut all = self.chain(header::ENTRY_ARRAY, self.count());
+        all.split_off(usize::try_from(from).unwrap_or(usize::MAX).min(all.len()))
+    }
+
+    /// When the entry at `offset` was received (microseconds since 1970), and its sequence number.
+    #[must_use]
+    pub fn time_of(&self, offset: u64) -> Option<(u64, u64)> {
+        self.map.object(offset, ENTRY)?;
+        Some((
+            self.map.u64(offset + entry::REALTIME)?,
+            self.map.u64(offset + entry::SEQNUM)?,
+        ))
+    }
+
+    /// The entry at `offset`.
+    #[must_use]
+    pub fn entry(&self, offset: u64) -> Option<Entry> {
+        let size = self.map.object(offset, ENTRY)?.size;
+        let mut fields = Vec::new();
+        let mut item = offset + entry::ITEMS;
+        while item + entry::ITEM <= offset + size {
+            fields.push(self.payload(self.map.u64(item)?)?);
+            item += entry::ITEM;
+        }
+        Some(Entry {
+            seqnum_id: self.map.id(header::SEQNUM_ID)?,
+            seqnum: self.map.u64(offset + entry::SEQNUM)?,
+            realtime: self.map.u64(offset + entry::REALTIME)?,
+            monotonic: self.map.u64(offset + entry::MONOTONIC)?,
+            boot_id: self.map.id(offset + entry::BOOT_ID)?,
+            xor_hash: self.map.u64(offset + entry::XOR_HASH)?,
+            fields,
+        })
+    }
+
+    /// Every value of a field in this file.
+    #[must_use]
+    pub fn values(&self, name: &str) -> Vec<Vec<u8>> {
+        let mut found = Vec::new();
+        let Some(owner) = self.field(name.as_bytes()) else {
+            return found;
+        };
+        let mut object = self.map.u64(owner + field::HEAD_DATA).unwrap_or_default();
+        while object != 0 && u64::try_from(found.len()).unwrap_or(u64::MAX) <= self.count() * 64 {
+            let Some(payload) = self.payload(object) else {
+                break;
+            };
+            found.push(payload.get(name.len() + 1..).unwrap_or_default().to_vec());
+            object = self.map.u64(object + data::NEXT_FIELD).unwrap_or_default();
+        }
+        found
+    }
+
+    fn payload(&self, object: u64) -> Option<Vec<u8>> {
+        let size = self
+            .map
+            .object(object, DATA)?
+            .size
+            .checked_sub(data::PAYLOAD)?;
+        if size > u64::try_from(self.map.len()).ok()? {
+            return None;
+        }
+        let mut payload = vec![0; usize::try_from(size).ok()?];
+        self.map.bytes(object + data::PAYLOAD, &mut payload)?;
+        Some(payload)
+    }
+
+    fn entries_of(&self, payload: &[u8]) -> Option<Vec<u64>> {
+        let object = self.search(
+            header::DATA_TABLE,
+            header::DATA_TABLE_SIZE,
+            payload,
+            DATA,
+            data::PAYLOAD,
+        )?;
+        let count = self.map.u64(object + data::N_ENTRIES)?;
+        if count == 0 {
+            return None;
+        }
+        let mut entries = vec![self.map.u64(object + data::ENTRY)?];
+        entries.extend(self.chain(object + data::ENTRY_ARRAY, count - 1));
+        Some(entries)
+    }
+
+    fn field(&self, name: &[u8]) -> Option<u64> {
+        self.search(
+            header::FIELD_TABLE,
+            header::FIELD_TABLE_SIZE,
+            name,
+            FIELD,
+            field::PAYLOAD,
+        )
+    }
+
+    /// Finds an object by its hash. Both kinds keep hash and next link at the same offsets.
+    fn search(
+        &self,
+        table: u64,
+        table_size: u64,
+        payload: &[u8],
+        kind: u8,
+        at: u64,
+    ) -> Option<u64> {
+        let hashed = hash(payload);
+        let buckets = self.map.u64(table_size)? / 16;
+        let mut object = self
+            .map
+            .u64(self.map.u64(table)? + hashed.checked_rem(buckets)? * 16)?;
+        let mut found = vec![0; payload.len()];
+        let mut steps = 0;
+        while object != 0 && steps < 1_000_000 {
+            let head = self.map.object(object, kind)?;
+            if self.map.u64(object + OBJECT_HEAD)? == hashed
+                && head.size == at + u64::try_from(payload.len()).ok()?
+            {
+                self.map.bytes(object + at, &mut found)?;
+                if found == payload {
+                    return Some(object);
+                }
+            }
+            object = self.map.u64(object + data::NEXT_HASH)?;
+            steps += 1;
+        }
+        None
+    }
+
+    /// Up to `count` items of the chain of arrays that begins at the word `first`.
+    fn chain(&self, first: u64, count: u64) -> Vec<u64> {
+        let mut items = Vec::new();
+        let mut left = count;
+        let mut object = self.map.u64(first).unwrap_or_default();
+        while object != 0 && left > 0 {
+            let Some(head) = self.map.object(object, ENTRY_ARRAY) else {
+                break;
+            };
+            let room = head.size.saturating_sub(array::ITEMS) / 8;
+            let here = room.min(left);
+            let mut bytes = vec![0; usize::try_from(here * 8).unwrap_or_default()];
+            if self.map.bytes(object + array::ITEMS, &mut bytes).is_none() {
+                break;
+            }
+            items.extend(
+                bytes
+                    .as_chunks::<8>()
+                    .0
+                    .iter()
+                    .map(|word| u64::from_le_bytes(*word))
+                    .filter(|word| *word != 0),
+            );
+            left -= here;
+            object = self.map.u64(object + array::NEXT).unwrap_or_default();
+        }
+        items
+    }
+}
