@@ -23,7 +23,7 @@ use crate::say::{self, Level};
 const MODULES: &str = "/m";
 const ROOT: &str = "/sysroot";
 /// Disks that answer at once; what costs a second to load (libata) comes only when these do not help.
-const FAST: [&str; 4] = ["virtio_blk", "virtio_scsi", "sd_mod", "xen_blkfront"];
+const FAST: [&str; 5] = ["virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod", "xen_blkfront"];
 /// Disks on slow buses, and volumes attached late, get this long.
 const PATIENCE: Duration = Duration::from_secs(30);
 const NEXT: &str = "/usr/lib/garboard/init";
