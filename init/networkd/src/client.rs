@@ -1,4 +1,4 @@
-//! The DHCPv4 client as a state machine: what happened and the time go in, what to do comes out.
+//! The `DHCPv4` client as a state machine: what happened and the time go in, what to do comes out.
 //!
 //! Pure: no sockets, no clock, no dice of its own.
 //!

@@ -71,13 +71,13 @@ impl Lease {
             .filter(|seconds| *seconds != u32::MAX)
             .map(|seconds| Duration::from_secs(u64::from(seconds.max(2))));
         // Servers that name no times mean a half and seven eighths (RFC 2131, 4.4.5).
-        let whole = lifetime.unwrap_or(Duration::from_secs(u64::from(u32::MAX)));
+        let whole = lifetime.unwrap_or_else(|| Duration::from_secs(u64::from(u32::MAX)));
         let t2 = seconds(message, option::T2)
             .filter(|t| *t < whole)
             .unwrap_or(whole * 7 / 8);
         let t1 = seconds(message, option::T1)
             .filter(|t| *t < t2)
-            .unwrap_or(t2.min(whole / 2));
+            .unwrap_or_else(|| t2.min(whole / 2));
         Some(Self {
             address,
             prefix,

@@ -272,7 +272,7 @@ impl Link {
             return;
         }
         let index = self.info.index;
-        let opened = PacketSocket::open(index, CLIENT_PORT).and_then(AsyncFd::register);
+        let opened = PacketSocket::open(index, CLIENT_PORT).and_then(watched);
         match opened {
             Ok(socket) => {
                 let socket = Arc::new(socket);
@@ -388,7 +388,7 @@ impl Link {
             .lease
             .take()
             .map(|l| l.address)
-            .or(self.left_over.take())
+            .or_else(|| self.left_over.take())
         {
             log::warning(&format!("{}: giving up {address}: {why}", self.info.name));
             self.told(
@@ -449,6 +449,14 @@ impl Link {
         }
         names
     }
+}
+
+#[expect(
+    deprecated,
+    reason = "tokio's replacement is unsafe because a type may lie about its descriptor; PacketSocket owns one and never changes it"
+)]
+fn watched(socket: PacketSocket) -> io::Result<AsyncFd<PacketSocket>> {
+    AsyncFd::new(socket)
 }
 
 async fn read(socket: Arc<AsyncFd<PacketSocket>>, index: u32, packets: mpsc::Sender<Packet>) {

@@ -1,4 +1,4 @@
-//! systemd-networkd: brings up interfaces as .network files say: DHCPv4, static addresses, names.
+//! systemd-networkd: brings up interfaces as .network files say: `DHCPv4`, static addresses, names.
 //!
 //! Never part of PID 1. IPv6 autoconfiguration is left to the kernel. By the name
 //! `systemd-networkd-wait-online` (or `--wait-online`) it only waits until a link is routable.
@@ -8,23 +8,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::manager::Paths;
-use crate::wait_online::Wanted;
-
-mod client;
-mod facts;
-mod files;
-mod find;
-mod kernel;
-mod lease;
-mod link;
-mod log;
-mod manager;
-mod message;
-mod netdev;
-mod network_file;
-mod sections;
-mod wait_online;
+use systemd_networkd::log;
+use systemd_networkd::manager::{self, Paths};
+use systemd_networkd::wait_online::{self, Wanted};
 
 const HELP: &str = "\
 systemd-networkd [--root=DIR]
@@ -84,7 +70,7 @@ fn arguments(name: &str, words: impl Iterator<Item = String>) -> Result<Option<A
             value
                 .clone()
                 .or_else(|| words.next())
-                .ok_or(format!("{flag} wants a value"))
+                .ok_or_else(|| format!("{flag} wants a value"))
         };
         match flag {
             "-h" | "--help" => return Ok(None),

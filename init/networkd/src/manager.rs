@@ -163,18 +163,22 @@ impl Manager {
         match news {
             None => {}
             Some(News::Link(info)) => self.link_news(info).await,
-            Some(News::LinkGone(index)) => {
-                if self.links.remove(&index).is_some_and(|link| link.managed()) {
-                    let _ = std::fs::remove_file(self.paths.state(&format!("links/{index}")));
-                    let _ = std::fs::remove_file(self.paths.state(&format!("leases/{index}")));
-                    self.write_state().await;
-                }
-            }
-            Some(News::Addresses(index)) => {
-                if self.links.get(&index).is_some_and(Link::managed) {
-                    self.write_state().await;
-                }
-            }
+            Some(News::LinkGone(index)) => self.link_gone(index).await,
+            Some(News::Addresses(index)) => self.addresses_changed(index).await,
+        }
+    }
+
+    async fn link_gone(&mut self, index: u32) {
+        if self.links.remove(&index).is_some_and(|link| link.managed()) {
+            let _ = std::fs::remove_file(self.paths.state(&format!("links/{index}")));
+            let _ = std::fs::remove_file(self.paths.state(&format!("leases/{index}")));
+            self.write_state().await;
+        }
+    }
+
+    async fn addresses_changed(&mut self, index: u32) {
+        if self.links.get(&index).is_some_and(Link::managed) {
+            self.write_state().await;
         }
     }
 

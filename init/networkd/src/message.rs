@@ -1,4 +1,4 @@
-//! DHCPv4 messages: bytes to values and back, and the IPv4 and UDP headers round them.
+//! `DHCPv4` messages: bytes to values and back, and the IPv4 and UDP headers round them.
 //!
 //! Pure. RFC 2131 for the layout, RFC 2132 for the options, RFC 3396 for options in several pieces,
 //! RFC 3442 for option 121. It never decides what to send.

@@ -88,7 +88,7 @@ pub struct NetworkFile {
     pub ntp: Vec<String>,
     /// `IPv6AcceptRA=`; `None` leaves the kernel's choice.
     pub accept_ra: Option<bool>,
-    /// False for `LinkLocalAddressing=no` or `ipv4`: no fe80:: address.
+    /// False for `LinkLocalAddressing=no` or `ipv4`: no `fe80::` address.
     pub no_ipv6_link_local: bool,
     pub master: Option<String>,
     pub vlans: Vec<String>,
