@@ -1,6 +1,6 @@
 //! Where things stand in a journal file: the header and the seven kinds of objects, byte by byte.
 //!
-//! The facts are those of systemd's JOURNAL_FILE_FORMAT. A file of ours has no flag set: uncompressed, with the
+//! The facts are those of systemd's `JOURNAL_FILE_FORMAT`. A file of ours has no flag set: uncompressed, with the
 //! plain hash, with 64-bit offsets; such
 //! files are read by every version of systemd, and are the only ones that we read. All numbers are little endian,
 //! all objects begin at a multiple of eight.

@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_word_that_is_no_match_is_refused() {
-        assert!(parse_matches(&["nonsense".to_owned()]).is_err());
-        assert!(parse_matches(&["lower=1".to_owned()]).is_err());
+        parse_matches(&["nonsense".to_owned()]).unwrap_err();
+        parse_matches(&["lower=1".to_owned()]).unwrap_err();
     }
 }

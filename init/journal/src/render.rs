@@ -79,7 +79,12 @@ impl Style {
 pub fn time(realtime: u64, zone: &TimeZone, pattern: &str) -> String {
     let micros = i64::try_from(realtime).unwrap_or(i64::MAX);
     Timestamp::from_microsecond(micros)
-        .map(|moment| moment.to_zoned_datetime(zone.clone()).strftime(pattern).to_string())
+        .map(|moment| {
+            moment
+                .to_zoned_datetime(zone.clone())
+                .strftime(pattern)
+                .to_string()
+        })
         .unwrap_or_default()
 }
 
@@ -289,7 +294,7 @@ fn json(entry: &Entry, style: &Style) -> Map<String, Value> {
             Some(Value::Array(several))
                 if several.first().is_none_or(|first| !first.is_number()) =>
             {
-                several.push(value)
+                several.push(value);
             }
             Some(one) => *one = Value::Array(vec![one.take(), value]),
         }

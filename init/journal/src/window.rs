@@ -37,7 +37,7 @@ pub(crate) trait Window {
     /// The head of the object at `offset`; `None` if no whole object can stand there.
     fn head(&self, offset: u64) -> Option<Head> {
         let mut head = [0; 16];
-        if offset == 0 || offset % 8 != 0 {
+        if offset == 0 || !offset.is_multiple_of(8) {
             return None;
         }
         self.bytes(offset, &mut head)?;

@@ -1,5 +1,7 @@
 //! A journal file that we write is read by us, and by the reference where it is installed.
 
+#![cfg(test)]
+
 use std::process::Command;
 
 use journal::query::{Expression, of_unit};

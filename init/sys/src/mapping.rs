@@ -70,7 +70,7 @@ impl SharedMapping {
         };
         // SAFETY: `range` proved that start..start+len lies inside the mapping, and `into` is our caller's own.
         unsafe {
-            ptr::copy_nonoverlapping(start.as_ptr().cast_const(), into.as_mut_ptr(), into.len())
+            ptr::copy_nonoverlapping(start.as_ptr().cast_const(), into.as_mut_ptr(), into.len());
         };
         true
     }
