@@ -340,7 +340,11 @@ fn paths(source: &Source) -> Vec<PathBuf> {
     if let Source::Files(files) = source {
         return files.clone();
     }
-    let is_journal = |path: &PathBuf| path.extension().is_some_and(|e| e == "journal");
+    // A tilde marks a file that was not closed cleanly: whole entries in it are still read.
+    let is_journal = |path: &PathBuf| {
+        path.extension()
+            .is_some_and(|e| e == "journal" || e == "journal~")
+    };
     let mut all: Vec<PathBuf> = folders(source)
         .iter()
         .flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten())

@@ -323,3 +323,109 @@ impl Reader {
         items
     }
 }
+
+/// Checking a whole file.
+impl Reader {
+    /// The names of all fields in this file.
+    #[must_use]
+    pub fn field_names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        let mut walk = |offset: u64, head: crate::window::Head| {
+            let size =
+                usize::try_from(head.size.saturating_sub(field::PAYLOAD)).unwrap_or_default();
+            let mut name = vec![0; size.min(64)];
+            if head.kind == FIELD && self.map.bytes(offset + field::PAYLOAD, &mut name).is_some() {
+                names.push(String::from_utf8_lossy(&name).into_owned());
+            }
+        };
+        // A damaged file gives the names up to the damage.
+        let _ = self.each_object(&mut walk);
+        names
+    }
+
+    fn each_object(&self, walk: &mut dyn FnMut(u64, crate::window::Head)) -> Result<u64, String> {
+        let word = |at| {
+            self.map
+                .u64(at)
+                .ok_or_else(|| "the header is cut short".to_owned())
+        };
+        let last = word(header::TAIL_OBJECT)?;
+        let mut offset = word(header::HEADER_SIZE)?;
+        let mut count = 0;
+        while offset <= last {
+            let head = self
+                .map
+                .head(offset)
+                .ok_or_else(|| format!("no object at offset {offset}"))?;
+            walk(offset, head);
+            count += 1;
+            offset = crate::layout::align(offset.saturating_add(head.size));
+        }
+        Ok(count)
+    }
+
+    /// Checks every object: counts, hashes, links of entries, order of numbers and times.
+    ///
+    /// # Errors
+    /// What is wrong first, and where.
+    pub fn verify(&self) -> Result<(), String> {
+        let header = self.header().ok_or("the header is cut short")?;
+        let mut wrong = None;
+        let (mut entries, mut last_seqnum) = (0, 0);
+        let mut last: Option<([u8; 16], u64)> = None;
+        let objects = self.each_object(&mut |offset, head| {
+            let problem = match head.kind {
+                DATA => self.verify_data(offset),
+                ENTRY => {
+                    entries += 1;
+                    match self.entry(offset) {
+                        None => Some(format!("the entry at offset {offset} has a broken link")),
+                        Some(entry) if entry.seqnum <= last_seqnum => {
+                            Some(format!("the entry at offset {offset} is out of order"))
+                        }
+                        Some(entry) => {
+                            let back = last.is_some_and(|(id, at)| {
+                                id == entry.boot_id && at > entry.monotonic
+                            });
+                            last_seqnum = entry.seqnum;
+                            last = Some((entry.boot_id, entry.monotonic));
+                            back.then(|| format!("time runs backwards at offset {offset}"))
+                        }
+                    }
+                }
+                _ => None,
+            };
+            if wrong.is_none() {
+                wrong = problem;
+            }
+        })?;
+        if let Some(wrong) = wrong {
+            return Err(wrong);
+        }
+        if objects != header.objects || entries != header.entries {
+            let stated = (header.objects, header.entries);
+            return Err(format!(
+                "{objects} objects and {entries} entries, the header says {} and {}",
+                stated.0, stated.1
+            ));
+        }
+        let listed = self.select(&Expression::Everything);
+        if u64::try_from(listed.len()) != Ok(entries)
+            || listed
+                .iter()
+                .any(|at| self.map.object(*at, ENTRY).is_none())
+        {
+            return Err("the list of entries does not list them all".to_owned());
+        }
+        Ok(())
+    }
+
+    fn verify_data(&self, offset: u64) -> Option<String> {
+        let fits = self
+            .payload(offset)
+            .is_some_and(|payload| self.map.u64(offset + data::HASH) == Some(hash(&payload)));
+        (!fits).then(|| {
+            format!("the data at offset {offset} does not have the hash that stands there")
+        })
+    }
+}
