@@ -6,7 +6,7 @@
     clippy::struct_excessive_bools,
     reason = "each is a flag of the protocol"
 )]
-pub struct Notification {
+pub struct NotifyMessage {
     /// `READY=1`
     pub ready: bool,
     /// `RELOADING=1`
@@ -54,7 +54,7 @@ pub enum Watchdog {
     Trigger,
 }
 
-impl Notification {
+impl NotifyMessage {
     /// Reads a datagram.
     #[must_use]
     pub fn parse(text: &str) -> Self {
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_message_is_read_line_by_line() {
-        let message = Notification::parse("READY=1\nSTATUS=at work=yes\nMAINPID=42\nX_OTHER=1\n");
+        let message = NotifyMessage::parse("READY=1\nSTATUS=at work=yes\nMAINPID=42\nX_OTHER=1\n");
         assert!(message.ready && !message.stopping);
         assert_eq!(message.status.as_deref(), Some("at work=yes"));
         assert_eq!(message.main_pid, Some(42));
@@ -122,11 +122,11 @@ mod tests {
     #[test]
     fn malformed_values_change_nothing() {
         assert_eq!(
-            Notification::parse(
+            NotifyMessage::parse(
                 "READY=yes\nMAINPID=1\nMAINPID=-3\nWATCHDOG=2\nERRNO=x\n\n=\nREADY"
             ),
-            Notification::default()
+            NotifyMessage::default()
         );
-        assert_eq!(Notification::parse(""), Notification::default());
+        assert_eq!(NotifyMessage::parse(""), NotifyMessage::default());
     }
 }

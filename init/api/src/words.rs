@@ -58,7 +58,7 @@ macro_rules! words {
         impl ::std::str::FromStr for $name {
             type Err = $crate::UnknownWord;
 
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
+            fn from_str(text: &str) -> Result<Self, $crate::UnknownWord> {
                 match text {
                     $($text $(| $alias)* => Ok(Self::$variant),)+
                     _ => Err($crate::UnknownWord {
