@@ -39,12 +39,17 @@ impl Cmdline {
 
     /// The value of the last `name=value`.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
-        self.words.iter().rev().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+        self.words
+            .iter()
+            .rev()
+            .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
     }
 
     /// The values of every `name=value`.
     pub(crate) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.words.iter().filter_map(move |word| word.strip_prefix(name)?.strip_prefix('='))
+        self.words
+            .iter()
+            .filter_map(move |word| word.strip_prefix(name)?.strip_prefix('='))
     }
 
     /// A switch such as `systemd.show_status`: alone means yes.

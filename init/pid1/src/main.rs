@@ -4,10 +4,16 @@
 //! `/init` → [`initramfs`], `garboard-exec` → the exec helper, `garboard-shutdown` → the last
 //! program of a machine, anything else as PID 1 → the manager.
 
+mod boot;
+mod bus;
 mod cmdline;
 mod devices;
+mod exec;
 mod initramfs;
+mod manager;
+mod run;
 mod say;
+mod shutdown;
 
 use std::process::ExitCode;
 
@@ -24,18 +30,27 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn main() -> ExitCode {
-    let words: Vec<std::ffi::OsString> = std::env::args_os().collect();
-    let name = words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
-    match name.as_str() {
+    let words: Vec<String> = std::env::args_os()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let name = words.first().map(String::as_str).unwrap_or_default();
+    let first = words.get(1).map(String::as_str).unwrap_or_default();
+    let code = match name {
         "/init" => {
             initramfs::run();
-            ExitCode::FAILURE
+            1
         }
+        "garboard-exec" => exec::run(),
+        "garboard-shutdown" => shutdown::run(first, false),
+        "garboard-shutdown-container" => shutdown::run(first, true),
+        _ if rustix::process::getpid().as_raw_nonzero().get() == 1 => run::run(&words),
         _ => {
-            say::open_kmsg();
-            say::log(say::Level::Notice, "init on the real root");
-            let _ = rustix::system::reboot(rustix::system::RebootCommand::PowerOff);
-            ExitCode::FAILURE
+            say::log(
+                say::Level::Error,
+                "this program is PID 1; systemctl talks to it",
+            );
+            1
         }
-    }
+    };
+    ExitCode::from(code)
 }

@@ -30,7 +30,10 @@ pub(crate) fn open_kmsg() {
 /// Number of the open /dev/kmsg, for the crash handler.
 pub(crate) fn kmsg_number() -> i32 {
     use std::os::fd::AsRawFd;
-    KMSG.lock().ok().and_then(|slot| slot.as_ref().map(AsRawFd::as_raw_fd)).unwrap_or(2)
+    KMSG.lock()
+        .ok()
+        .and_then(|slot| slot.as_ref().map(AsRawFd::as_raw_fd))
+        .unwrap_or(2)
 }
 
 /// One line into the kernel log as `garboard`.
@@ -43,7 +46,9 @@ pub(crate) fn log_as(level: Level, name: &str, text: &str) {
     // Facility 3 (daemon), so that readers can tell these lines from the kernel's own.
     let line = format!("<{}>{name}: {text}\n", 24 + level as u8);
     let Ok(mut slot) = KMSG.lock() else { return };
-    let written = slot.as_mut().is_some_and(|file| file.write_all(line.as_bytes()).is_ok());
+    let written = slot
+        .as_mut()
+        .is_some_and(|file| file.write_all(line.as_bytes()).is_ok());
     if !written {
         let _ = writeln!(std::io::stderr(), "{name}: {text}");
     }
@@ -61,12 +66,16 @@ pub(crate) fn console(line: &str) {
 }
 
 fn libc_noctty() -> i32 {
-    i32::try_from(rustix::fs::OFlags::NOCTTY.bits() | rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0)
+    i32::try_from(rustix::fs::OFlags::NOCTTY.bits() | rustix::fs::OFlags::NONBLOCK.bits())
+        .unwrap_or(0)
 }
 
 /// The panic hook: one line in the kernel log, nothing else (the loop catches and carries on).
 pub(crate) fn install_panic_hook() {
     std::panic::set_hook(Box::new(|info| {
-        log(Level::Error, &format!("init caught a mistake of its own and carries on: {info}"));
+        log(
+            Level::Error,
+            &format!("init caught a mistake of its own and carries on: {info}"),
+        );
     }));
 }

@@ -17,6 +17,7 @@ pub mod exec;
 pub mod mapping;
 pub mod message;
 pub mod mountinfo;
+pub mod namespaces;
 pub mod packet;
 pub mod process;
 pub mod random;

@@ -283,3 +283,42 @@ pub fn lock_memory() -> io::Result<()> {
     crate::check(unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) })?;
     Ok(())
 }
+
+/// Stops using a swap device or file.
+///
+/// # Errors
+/// What swapoff reports, or a NUL in the path.
+pub fn swap_off(device: &str) -> io::Result<()> {
+    let path = crate::spawn::c_string(device)?;
+    // SAFETY: path is NUL-terminated and lives for the call.
+    crate::check(unsafe { libc::swapoff(path.as_ptr()) })?;
+    Ok(())
+}
+
+/// Restarts the machine with an argument for the firmware (`LINUX_REBOOT_CMD_RESTART2`).
+///
+/// # Errors
+/// What reboot reports, or a NUL in the argument.
+pub fn reboot_with(argument: &str) -> io::Result<()> {
+    let argument = crate::spawn::c_string(argument)?;
+    // SAFETY: the magic numbers and the command are the kernel's; the argument is NUL-terminated.
+    let rc = unsafe {
+        libc::syscall(
+            libc::SYS_reboot,
+            libc::LINUX_REBOOT_MAGIC1,
+            libc::LINUX_REBOOT_MAGIC2,
+            libc::LINUX_REBOOT_CMD_RESTART2,
+            argument.as_ptr(),
+        )
+    };
+    crate::check(rc)?;
+    Ok(())
+}
+
+/// Ctrl-Alt-Del sends SIGINT to PID 1 instead of restarting at once.
+///
+/// # Errors
+/// What reboot reports.
+pub fn catch_ctrl_alt_del() -> io::Result<()> {
+    rustix::system::reboot(rustix::system::RebootCommand::CadOff).map_err(io::Error::from)
+}

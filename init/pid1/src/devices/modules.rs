@@ -30,7 +30,10 @@ impl Modules {
     /// Reads the tables of a folder; missing ones count as empty.
     pub(crate) fn read(folder: &Path) -> Modules {
         let text = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
-        let mut modules = Modules { folder: folder.to_owned(), ..Modules::default() };
+        let mut modules = Modules {
+            folder: folder.to_owned(),
+            ..Modules::default()
+        };
         modules.parse(&text("modules.dep"), &text("modules.alias"));
         modules
     }
@@ -46,15 +49,23 @@ impl Modules {
 
     fn parse(&mut self, dep: &str, alias: &str) {
         for line in dep.lines() {
-            let Some((file, needs)) = line.split_once(':') else { continue };
+            let Some((file, needs)) = line.split_once(':') else {
+                continue;
+            };
             let name = plain_name(file);
-            self.needs.insert(name.clone(), needs.split_whitespace().map(plain_name).collect());
+            self.needs.insert(
+                name.clone(),
+                needs.split_whitespace().map(plain_name).collect(),
+            );
             self.files.insert(name, file.to_owned());
         }
         for line in alias.lines() {
             let mut words = line.split_whitespace();
-            if let (Some("alias"), Some(pattern), Some(name)) = (words.next(), words.next(), words.next()) {
-                self.aliases.push((pattern.to_owned(), name.replace('-', "_")));
+            if let (Some("alias"), Some(pattern), Some(name)) =
+                (words.next(), words.next(), words.next())
+            {
+                self.aliases
+                    .push((pattern.to_owned(), name.replace('-', "_")));
             }
         }
     }
@@ -62,11 +73,19 @@ impl Modules {
     /// `blacklist NAME` lines of modprobe.d: such modules are loaded by name only.
     fn read_denied(&mut self) {
         for folder in ["/etc/modprobe.d", "/run/modprobe.d", "/usr/lib/modprobe.d"] {
-            let Ok(entries) = fs::read_dir(folder) else { continue };
-            for entry in entries.flatten().filter(|e| e.path().extension().is_some_and(|x| x == "conf")) {
+            let Ok(entries) = fs::read_dir(folder) else {
+                continue;
+            };
+            for entry in entries
+                .flatten()
+                .filter(|e| e.path().extension().is_some_and(|x| x == "conf"))
+            {
                 let text = fs::read_to_string(entry.path()).unwrap_or_default();
-                let names = text.lines().filter_map(|line| line.trim().strip_prefix("blacklist "));
-                self.denied.extend(names.map(|name| name.trim().replace('-', "_")));
+                let names = text
+                    .lines()
+                    .filter_map(|line| line.trim().strip_prefix("blacklist "));
+                self.denied
+                    .extend(names.map(|name| name.trim().replace('-', "_")));
             }
         }
     }
@@ -82,11 +101,16 @@ impl Modules {
 
     /// Loads the modules that claim any of these devices, if `wanted` takes them. Returns how many
     /// modules were loaded now.
-    pub(crate) fn load_for(&mut self, modaliases: &[String], wanted: impl Fn(&str) -> bool) -> usize {
+    pub(crate) fn load_for(
+        &mut self,
+        modaliases: &[String],
+        wanted: impl Fn(&str) -> bool,
+    ) -> usize {
         let mut loaded = 0;
         for alias in modaliases.iter().filter(|alias| !alias.starts_with("cpu:")) {
             for name in self.claiming(alias) {
-                if wanted(&name) && !self.done.contains(&name) && self.load(&name).unwrap_or(false) {
+                if wanted(&name) && !self.done.contains(&name) && self.load(&name).unwrap_or(false)
+                {
                     loaded += 1;
                 }
             }
@@ -103,11 +127,23 @@ impl Modules {
         if !self.done.insert(name.clone()) || Path::new("/sys/module").join(&name).is_dir() {
             return Ok(false);
         }
-        let Some(file) = self.files.get(&name).cloned() else { return Ok(false) };
+        let Some(file) = self.files.get(&name).cloned() else {
+            return Ok(false);
+        };
         // modules.dep lists everything, the last one first to be loaded.
-        for need in self.needs.get(&name).cloned().unwrap_or_default().iter().rev() {
+        for need in self
+            .needs
+            .get(&name)
+            .cloned()
+            .unwrap_or_default()
+            .iter()
+            .rev()
+        {
             if let Err(e) = self.load(need) {
-                crate::say::log(crate::say::Level::Warning, &format!("module {need}, needed by {name}: {e}"));
+                crate::say::log(
+                    crate::say::Level::Warning,
+                    &format!("module {need}, needed by {name}: {e}"),
+                );
             }
         }
         insert(&self.path(&file))
@@ -150,7 +186,8 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
         (None, None) => true,
         (Some((b'*', rest)), _) => {
             // A star before plain text: only places where that text begins can match.
-            rest.is_empty() || (0..=text.len()).any(|at| text.get(at..).is_some_and(|tail| glob(rest, tail)))
+            rest.is_empty()
+                || (0..=text.len()).any(|at| text.get(at..).is_some_and(|tail| glob(rest, tail)))
         }
         (Some((b'?', rest)), Some((_, tail))) => glob(rest, tail),
         (Some((b'[', rest)), Some((c, tail))) => match rest.iter().position(|b| *b == b']') {
@@ -181,7 +218,10 @@ mod tests {
     fn aliases_match_by_star_question_mark_and_range() {
         assert!(matches("virtio:d00000002v*", "virtio:d00000002v00001AF4"));
         assert!(!matches("virtio:d00000002v*", "virtio:d00000001v00001AF4"));
-        assert!(matches("pci:v*d*sv*sd*bc01sc06i01*", "pci:v00008086d00002922sv00001AF4sd00001100bc01sc06i01"));
+        assert!(matches(
+            "pci:v*d*sv*sd*bc01sc06i01*",
+            "pci:v00008086d00002922sv00001AF4sd00001100bc01sc06i01"
+        ));
         assert!(matches("scsi:t-0x0[0-7]*", "scsi:t-0x05"));
         assert!(matches("acpi*:LNXPWRBN:*", "acpi:LNXPWRBN:"));
     }
@@ -195,6 +235,9 @@ mod tests {
         );
         assert_eq!(modules.claiming("scsi:t-0x00"), vec!["sd_mod".to_owned()]);
         assert!(modules.knows("sd-mod") && modules.knows("scsi_mod"));
-        assert_eq!(modules.needs.get("sd_mod").unwrap(), &vec!["scsi_mod".to_owned()]);
+        assert_eq!(
+            modules.needs.get("sd_mod").unwrap(),
+            &vec!["scsi_mod".to_owned()]
+        );
     }
 }

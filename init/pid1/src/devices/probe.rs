@@ -27,7 +27,9 @@ fn u16_at(image: &[u8], at: usize) -> Option<u16> {
 fn text(image: &[u8], at: usize, length: usize) -> Option<String> {
     let raw = bytes(image, at, length)?;
     let end = raw.iter().position(|b| *b == 0).unwrap_or(raw.len());
-    let text = String::from_utf8_lossy(raw.get(..end)?).trim_end().to_owned();
+    let text = String::from_utf8_lossy(raw.get(..end)?)
+        .trim_end()
+        .to_owned();
     (!text.is_empty()).then_some(text)
 }
 
@@ -38,7 +40,16 @@ fn uuid(image: &[u8], at: usize) -> Option<String> {
     }
     let hex: Vec<String> = raw.iter().map(|b| format!("{b:02x}")).collect();
     let part = |from: usize, to: usize| hex.get(from..to).map(|part| part.concat());
-    Some([part(0, 4)?, part(4, 6)?, part(6, 8)?, part(8, 10)?, part(10, 16)?].join("-"))
+    Some(
+        [
+            part(0, 4)?,
+            part(4, 6)?,
+            part(6, 8)?,
+            part(8, 10)?,
+            part(10, 16)?,
+        ]
+        .join("-"),
+    )
 }
 
 /// Looks at the start of a device.
@@ -85,7 +96,12 @@ fn xfs(image: &[u8]) -> Option<Found> {
     if bytes(image, 0, 4)? != b"XFSB" {
         return None;
     }
-    Some(Found { fs_type: "xfs", label: text(image, 108, 12), uuid: uuid(image, 32), errors: false })
+    Some(Found {
+        fs_type: "xfs",
+        label: text(image, 108, 12),
+        uuid: uuid(image, 32),
+        errors: false,
+    })
 }
 
 fn btrfs(image: &[u8]) -> Option<Found> {
@@ -104,14 +120,22 @@ fn squashfs(image: &[u8]) -> Option<Found> {
     if bytes(image, 0, 4)? != b"hsqs" {
         return None;
     }
-    Some(Found { fs_type: "squashfs", ..Found::default() })
+    Some(Found {
+        fs_type: "squashfs",
+        ..Found::default()
+    })
 }
 
 fn swap(image: &[u8]) -> Option<Found> {
     if bytes(image, 4096 - 10, 10)? != b"SWAPSPACE2" {
         return None;
     }
-    Some(Found { fs_type: "swap", label: text(image, 1052, 16), uuid: uuid(image, 1036), errors: false })
+    Some(Found {
+        fs_type: "swap",
+        label: text(image, 1052, 16),
+        uuid: uuid(image, 1036),
+        errors: false,
+    })
 }
 
 fn iso9660(image: &[u8]) -> Option<Found> {
@@ -120,14 +144,29 @@ fn iso9660(image: &[u8]) -> Option<Found> {
         return None;
     }
     let made = bytes(image, volume + 813, 16).map(|raw| String::from_utf8_lossy(raw).into_owned());
-    let uuid = made.filter(|m| m.chars().all(|c| c.is_ascii_digit())).and_then(|m| {
-        let part = |from: usize, to: usize| m.get(from..to).map(str::to_owned);
-        Some(
-            [part(0, 4)?, part(4, 6)?, part(6, 8)?, part(8, 10)?, part(10, 12)?, part(12, 14)?, part(14, 16)?]
+    let uuid = made
+        .filter(|m| m.chars().all(|c| c.is_ascii_digit()))
+        .and_then(|m| {
+            let part = |from: usize, to: usize| m.get(from..to).map(str::to_owned);
+            Some(
+                [
+                    part(0, 4)?,
+                    part(4, 6)?,
+                    part(6, 8)?,
+                    part(8, 10)?,
+                    part(10, 12)?,
+                    part(12, 14)?,
+                    part(14, 16)?,
+                ]
                 .join("-"),
-        )
-    });
-    Some(Found { fs_type: "iso9660", label: text(image, volume + 40, 32), uuid, errors: false })
+            )
+        });
+    Some(Found {
+        fs_type: "iso9660",
+        label: text(image, volume + 40, 32),
+        uuid,
+        errors: false,
+    })
 }
 
 fn vfat(image: &[u8]) -> Option<Found> {
@@ -173,14 +212,27 @@ mod tests {
             (1024 + 0x78, b"ROOT"),
         ]))
         .unwrap();
-        assert_eq!((found.fs_type, found.label.as_deref(), found.errors), ("ext4", Some("ROOT"), true));
-        assert_eq!(found.uuid.as_deref(), Some("01020304-0506-0708-090a-0b0c0d0e0f10"));
+        assert_eq!(
+            (found.fs_type, found.label.as_deref(), found.errors),
+            ("ext4", Some("ROOT"), true)
+        );
+        assert_eq!(
+            found.uuid.as_deref(),
+            Some("01020304-0506-0708-090a-0b0c0d0e0f10")
+        );
     }
 
     #[test]
     fn a_config_drive_is_iso9660_with_its_label() {
-        let found = recognise(&image(&[(0x8001, b"CD001"), (0x8028, b"config-2            ")])).unwrap();
-        assert_eq!((found.fs_type, found.label.as_deref()), ("iso9660", Some("config-2")));
+        let found = recognise(&image(&[
+            (0x8001, b"CD001"),
+            (0x8028, b"config-2            "),
+        ]))
+        .unwrap();
+        assert_eq!(
+            (found.fs_type, found.label.as_deref()),
+            ("iso9660", Some("config-2"))
+        );
     }
 
     #[test]

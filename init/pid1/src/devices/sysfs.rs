@@ -28,9 +28,13 @@ fn number(path: &Path) -> Option<u64> {
 
 /// All block devices, sorted by name.
 pub(crate) fn blocks() -> Vec<Block> {
-    let Ok(entries) = fs::read_dir("/sys/class/block") else { return Vec::new() };
-    let mut names: Vec<String> =
-        entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let Ok(entries) = fs::read_dir("/sys/class/block") else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
     names.sort();
     names.iter().filter_map(|name| block(name)).collect()
 }
@@ -41,7 +45,9 @@ pub(crate) fn block(name: &str) -> Option<Block> {
     let text = fs::read_to_string(folder.join("uevent")).ok()?;
     let real = fs::canonicalize(&folder).ok()?;
     let get = |key: &str| {
-        text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).map(str::to_owned)
+        text.lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+            .map(str::to_owned)
     };
     let partition = number(&folder.join("partition")).and_then(|n| i32::try_from(n).ok());
     let disk = if partition.is_some() {
@@ -80,7 +86,9 @@ fn walk(folder: &Path, depth: usize, found: &mut Vec<String>) {
             found.push(alias.to_owned());
         }
     }
-    let Ok(entries) = fs::read_dir(folder) else { return };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
     for entry in entries.flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             walk(&entry.path(), depth + 1, found);

@@ -64,7 +64,11 @@ pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     for byte in bytes {
         crc ^= u32::from(*byte);
         for _ in 0..8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+            crc = if crc & 1 == 1 {
+                (crc >> 1) ^ 0xEDB8_8320
+            } else {
+                crc >> 1
+            };
         }
     }
     !crc
@@ -79,7 +83,11 @@ fn header_crc(header: &[u8]) -> Option<u32> {
 
 impl Table {
     /// Checks a header sector and the 32 sectors of entries that belong to it.
-    pub(crate) fn parse(what: &'static str, header: &[u8], entries: &[u8]) -> Result<Table, GptError> {
+    pub(crate) fn parse(
+        what: &'static str,
+        header: &[u8],
+        entries: &[u8],
+    ) -> Result<Table, GptError> {
         let ok = || {
             let size = u32_at(header, 12)?;
             let same = header.get(..8)? == SIGNATURE
@@ -93,7 +101,10 @@ impl Table {
         if ok() != Some(true) {
             return Err(GptError::Invalid(what));
         }
-        Ok(Table { header: header.to_vec(), entries: entries.to_vec() })
+        Ok(Table {
+            header: header.to_vec(),
+            entries: entries.to_vec(),
+        })
     }
 
     /// First and last sector of a partition.
@@ -107,19 +118,29 @@ impl Table {
     }
 
     /// How the partition grows to the end of a disk of this many sectors; None if nothing changes.
-    pub(crate) fn grow(&self, number: i32, kernel_start: u64, disk: u64) -> Result<Option<Growth>, GptError> {
+    pub(crate) fn grow(
+        &self,
+        number: i32,
+        kernel_start: u64,
+        disk: u64,
+    ) -> Result<Option<Growth>, GptError> {
         let (start, end) = self.partition(number).ok_or(GptError::Missing(number))?;
         if start != kernel_start {
             return Err(GptError::Disagree(number));
         }
-        if (1..=128).filter_map(|n| self.partition(n)).any(|(other, _)| other > start) {
+        if (1..=128)
+            .filter_map(|n| self.partition(n))
+            .any(|(other, _)| other > start)
+        {
             return Err(GptError::NotLast(number));
         }
         let last = disk.saturating_sub(1);
         let usable = last.saturating_sub(ENTRY_SECTORS + 1);
         // Whole MiB, as partitioning programs do.
         let new_end = ((usable + 1) / 2048 * 2048).saturating_sub(1).max(end);
-        let backup_now = u64_at(&self.header, 32).max(u64_at(&self.header, 24)).unwrap_or(0);
+        let backup_now = u64_at(&self.header, 32)
+            .max(u64_at(&self.header, 24))
+            .unwrap_or(0);
         if new_end == end && backup_now == last {
             return Ok(None);
         }
@@ -134,7 +155,11 @@ impl Table {
     pub(crate) fn rewrite(&self, number: i32, disk: u64) -> Result<Growth, GptError> {
         let place = self.partition(number).ok_or(GptError::Missing(number))?;
         let last = disk.saturating_sub(1);
-        Ok(self.written(number, place, (last, last.saturating_sub(ENTRY_SECTORS + 1))))
+        Ok(self.written(
+            number,
+            place,
+            (last, last.saturating_sub(ENTRY_SECTORS + 1)),
+        ))
     }
 
     fn written(&self, number: i32, (start, end): (u64, u64), (last, usable): (u64, u64)) -> Growth {
@@ -157,7 +182,13 @@ impl Table {
         backup.extend(header(last, 1, backup_at));
         let mut primary = header(1, last, 2);
         primary.extend(&entries);
-        Growth { backup_at, backup, primary, start, sectors: end + 1 - start }
+        Growth {
+            backup_at,
+            backup,
+            primary,
+            start,
+            sectors: end + 1 - start,
+        }
     }
 }
 
@@ -208,10 +239,16 @@ mod tests {
     fn the_last_partition_grows_to_whole_mebibytes_and_the_result_is_a_valid_table() {
         let small = table(100_000, &[(2048, 4095), (4096, 98_303)]);
         let growth = small.grow(2, 4096, 1_000_000).unwrap().unwrap();
-        assert_eq!((growth.start, (growth.start + growth.sectors) % 2048), (4096, 0));
+        assert_eq!(
+            (growth.start, (growth.start + growth.sectors) % 2048),
+            (4096, 0)
+        );
         let (header, entries) = growth.primary.split_at(512);
         let grown = Table::parse("primary", header, entries).unwrap();
-        assert_eq!(grown.partition(2).unwrap().1, growth.start + growth.sectors - 1);
+        assert_eq!(
+            grown.partition(2).unwrap().1,
+            growth.start + growth.sectors - 1
+        );
         assert_eq!(grown.grow(2, 4096, 1_000_000).unwrap(), None);
         let (entries, header) = growth.backup.split_at(32 * 512);
         Table::parse("backup", header, entries).unwrap();
@@ -220,7 +257,12 @@ mod tests {
     #[test]
     fn a_disk_of_exactly_the_images_size_changes_nothing() {
         let end = (100_000 - 33) / 2048 * 2048 - 1;
-        assert_eq!(table(100_000, &[(2048, end)]).grow(1, 2048, 100_000).unwrap(), None);
+        assert_eq!(
+            table(100_000, &[(2048, end)])
+                .grow(1, 2048, 100_000)
+                .unwrap(),
+            None
+        );
     }
 
     #[test]

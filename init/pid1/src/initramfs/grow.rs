@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::gpt::{ENTRY_SECTORS, Growth, GptError, SECTOR, Table, first_sectors};
+use super::gpt::{ENTRY_SECTORS, GptError, Growth, SECTOR, Table, first_sectors};
 use crate::devices::sysfs::Block;
 
 /// Why growing was given up. The machine boots all the same, with the size that it has.
@@ -22,28 +22,51 @@ pub(crate) enum GrowError {
 pub(crate) fn grow(root: &Block) -> Result<bool, GrowError> {
     let disk = Path::new("/dev").join(&root.disk);
     let at = disk.clone();
-    let io_failed = move |source| GrowError::Disk { disk: at.clone(), source };
+    let io_failed = move |source| GrowError::Disk {
+        disk: at.clone(),
+        source,
+    };
     let at = disk.clone();
-    let table_failed = move |source| GrowError::Table { disk: at.clone(), source };
-    let Some(number) = root.partition else { return Ok(false) };
+    let table_failed = move |source| GrowError::Table {
+        disk: at.clone(),
+        source,
+    };
+    let Some(number) = root.partition else {
+        return Ok(false);
+    };
     if sector_size(&root.disk) != SECTOR {
         return Ok(false);
     }
-    let file = OpenOptions::new().read(true).write(true).open(&disk).map_err(&io_failed)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&disk)
+        .map_err(&io_failed)?;
     let bytes = init_sys::block::size(file.as_fd()).map_err(&io_failed)?;
     let sectors = bytes / 512;
     let growth = match read_table(&file, "the primary table", 1, 2).map_err(&io_failed)? {
-        Ok(table) => table.grow(number, root.start, sectors).map_err(table_failed)?,
+        Ok(table) => table
+            .grow(number, root.start, sectors)
+            .map_err(table_failed)?,
         Err(primary) => {
             let last = sectors.saturating_sub(1);
-            let backup = read_table(&file, "the backup table", last, last.saturating_sub(ENTRY_SECTORS));
+            let backup = read_table(
+                &file,
+                "the backup table",
+                last,
+                last.saturating_sub(ENTRY_SECTORS),
+            );
             match backup.map_err(&io_failed)? {
-                Ok(table) => Some(restored(&table, number, root.start, sectors).map_err(table_failed)?),
+                Ok(table) => {
+                    Some(restored(&table, number, root.start, sectors).map_err(table_failed)?)
+                }
                 Err(_) => return Err(table_failed(primary)),
             }
         }
     };
-    let Some(growth) = growth else { return Ok(false) };
+    let Some(growth) = growth else {
+        return Ok(false);
+    };
     write(&file, &disk, &growth, sectors).map_err(&io_failed)?;
     let (start, length) = (byte_offset(growth.start), byte_offset(growth.sectors));
     init_sys::block::resize_partition(file.as_fd(), number, start, length).map_err(&io_failed)?;
@@ -64,7 +87,10 @@ fn byte_offset(sectors: u64) -> i64 {
 
 fn sector_size(disk: &str) -> usize {
     let path = format!("/sys/class/block/{disk}/queue/logical_block_size");
-    std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(SECTOR)
+    std::fs::read_to_string(path)
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(SECTOR)
 }
 
 fn read_table(
@@ -88,7 +114,10 @@ fn write(file: &File, disk: &Path, growth: &Growth, sectors: u64) -> io::Result<
     file.sync_all()?;
     let first = first_sectors(&old, &growth.primary, sectors);
     let direct = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).unwrap_or(0);
-    let direct = OpenOptions::new().write(true).custom_flags(direct).open(disk)?;
+    let direct = OpenOptions::new()
+        .write(true)
+        .custom_flags(direct)
+        .open(disk)?;
     let mut room = vec![0u8; first.len() + 4096];
     let at = room.as_ptr().align_offset(4096);
     let aligned = room

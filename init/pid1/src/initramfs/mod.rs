@@ -23,7 +23,13 @@ use crate::say::{self, Level};
 const MODULES: &str = "/m";
 const ROOT: &str = "/sysroot";
 /// Disks that answer at once; what costs a second to load (libata) comes only when these do not help.
-const FAST: [&str; 5] = ["virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod", "xen_blkfront"];
+const FAST: [&str; 5] = [
+    "virtio_pci",
+    "virtio_blk",
+    "virtio_scsi",
+    "sd_mod",
+    "xen_blkfront",
+];
 /// Disks on slow buses, and volumes attached late, get this long.
 const PATIENCE: Duration = Duration::from_secs(30);
 const NEXT: &str = "/usr/lib/garboard/init";
@@ -38,7 +44,11 @@ enum BootError {
     )]
     NoPartition { label: String, disks: String },
     #[error("cannot mount {} on {}", what.display(), on.display())]
-    Mount { what: PathBuf, on: PathBuf, source: io::Error },
+    Mount {
+        what: PathBuf,
+        on: PathBuf,
+        source: io::Error,
+    },
     #[error("{} holds no file system that is known here", .0.display())]
     NoFileSystem(PathBuf),
     #[error("cannot change to the new root")]
@@ -50,7 +60,10 @@ enum BootError {
 /// Runs as `/init`; never returns to a caller that could go on.
 pub(crate) fn run() {
     // The first line goes straight to the console that the kernel opened for us.
-    say::console(&format!("garboard: init {} in the initramfs", env!("CARGO_PKG_VERSION")));
+    say::console(&format!(
+        "garboard: init {} in the initramfs",
+        env!("CARGO_PKG_VERSION")
+    ));
     let started = Instant::now();
     kernel_file_systems();
     say::open_kmsg();
@@ -79,28 +92,48 @@ fn boot(cmdline: &Cmdline, started: Instant) -> Result<(), BootError> {
     let usr_label = cmdline.value("gb.usr").unwrap_or("USR-A").to_owned();
     let root_label = cmdline.value("gb.root").unwrap_or("ROOT").to_owned();
     let mut modules = Modules::read(Path::new(MODULES));
-    let usr = find(&mut modules, &usr_label, |block| block.label.as_deref() == Some(&usr_label))?;
+    let usr = find(&mut modules, &usr_label, |block| {
+        block.label.as_deref() == Some(&usr_label)
+    })?;
     // A second disk may carry the same labels (a snapshot, a rescue volume): ROOT is on USR's disk.
     let root = find(&mut modules, &root_label, |block| {
         block.disk == usr.disk && block.label.as_deref() == Some(&root_label)
     })?;
     match grow::grow(&root) {
-        Ok(true) => say::log(Level::Info, &format!("{} grew to the end of its disk", root.name)),
+        Ok(true) => say::log(
+            Level::Info,
+            &format!("{} grew to the end of its disk", root.name),
+        ),
         Ok(false) => {}
         Err(e) => say::log(Level::Warning, &crate::chain(&e)),
     }
     mount_root(&mut modules, &root)?;
     mount_on(&mut modules, &usr, &Path::new(ROOT).join("usr"), true)?;
-    say::log(Level::Info, &format!("{} and {} mounted after {} ms", root.name, usr.name, started.elapsed().as_millis()));
+    say::log(
+        Level::Info,
+        &format!(
+            "{} and {} mounted after {} ms",
+            root.name,
+            usr.name,
+            started.elapsed().as_millis()
+        ),
+    );
     hand_over()
 }
 
 /// Loads modules in passes until the partition is there.
-fn find(modules: &mut Modules, label: &str, wanted: impl Fn(&Block) -> bool) -> Result<Block, BootError> {
+fn find(
+    modules: &mut Modules,
+    label: &str,
+    wanted: impl Fn(&Block) -> bool,
+) -> Result<Block, BootError> {
     let started = Instant::now();
     for pass in 0_u32.. {
         let blocks = sysfs::blocks();
-        if let Some(found) = blocks.iter().find(|block| block.partition.is_some() && wanted(block)) {
+        if let Some(found) = blocks
+            .iter()
+            .find(|block| block.partition.is_some() && wanted(block))
+        {
             return Ok(found.clone());
         }
         let aliases = sysfs::modaliases();
@@ -110,21 +143,37 @@ fn find(modules: &mut Modules, label: &str, wanted: impl Fn(&Block) -> bool) -> 
             modules.load_for(&aliases, |_| true)
         };
         if started.elapsed() > PATIENCE {
-            let disks: Vec<&str> =
-                blocks.iter().filter(|b| b.partition.is_none() && b.sectors > 0).map(|b| b.name.as_str()).collect();
-            let disks = if disks.is_empty() { "none was found".to_owned() } else { disks.join(", ") };
-            return Err(BootError::NoPartition { label: label.to_owned(), disks });
+            let disks: Vec<&str> = blocks
+                .iter()
+                .filter(|b| b.partition.is_none() && b.sectors > 0)
+                .map(|b| b.name.as_str())
+                .collect();
+            let disks = if disks.is_empty() {
+                "none was found".to_owned()
+            } else {
+                disks.join(", ")
+            };
+            return Err(BootError::NoPartition {
+                label: label.to_owned(),
+                disks,
+            });
         }
         if loaded == 0 {
             pause(Duration::from_millis(10));
         }
     }
-    Err(BootError::NoPartition { label: label.to_owned(), disks: String::new() })
+    Err(BootError::NoPartition {
+        label: label.to_owned(),
+        disks: String::new(),
+    })
 }
 
 fn pause(time: Duration) {
     let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-    let spec = rustix::time::Timespec { tv_sec: seconds, tv_nsec: time.subsec_nanos().into() };
+    let spec = rustix::time::Timespec {
+        tv_sec: seconds,
+        tv_nsec: time.subsec_nanos().into(),
+    };
     let _ = rustix::event::poll(&mut [], Some(&spec));
 }
 
@@ -146,12 +195,23 @@ fn mount_root(modules: &mut Modules, root: &Block) -> Result<(), BootError> {
     let device = Path::new("/dev").join(&root.name);
     let damaged = look_at(&device)?.errors;
     if damaged {
-        say::log(Level::Warning, &format!("{} is marked as damaged and stays read-only until it is checked", root.name));
+        say::log(
+            Level::Warning,
+            &format!(
+                "{} is marked as damaged and stays read-only until it is checked",
+                root.name
+            ),
+        );
     }
     mount_on(modules, root, Path::new(ROOT), damaged)
 }
 
-fn mount_on(modules: &mut Modules, block: &Block, on: &Path, read_only: bool) -> Result<(), BootError> {
+fn mount_on(
+    modules: &mut Modules,
+    block: &Block,
+    on: &Path,
+    read_only: bool,
+) -> Result<(), BootError> {
     let what = Path::new("/dev").join(&block.name);
     let found = look_at(&what)?;
     if let Err(e) = modules.load(found.fs_type) {
@@ -187,17 +247,26 @@ fn hand_over() -> Result<(), BootError> {
     rustix::process::chroot(".").map_err(switch)?;
     rustix::process::chdir("/").map_err(switch)?;
     let program = init_sys::spawn::c_string(NEXT).map_err(BootError::Next)?;
-    let env: Vec<_> = ["TERM=linux", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"]
-        .into_iter()
-        .filter_map(|word| init_sys::spawn::c_string(word).ok())
-        .collect();
-    Err(BootError::Next(init_sys::exec::execute(&program, std::slice::from_ref(&program), &env)))
+    let env: Vec<_> = [
+        "TERM=linux",
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin",
+    ]
+    .into_iter()
+    .filter_map(|word| init_sys::spawn::c_string(word).ok())
+    .collect();
+    Err(BootError::Next(init_sys::exec::execute(
+        &program,
+        std::slice::from_ref(&program),
+        &env,
+    )))
 }
 
 /// Unlinks what the initramfs holds: its memory is not needed any more.
 fn free_memory() {
     for folder in [MODULES, "/dev"] {
-        let Ok(entries) = fs::read_dir(folder) else { continue };
+        let Ok(entries) = fs::read_dir(folder) else {
+            continue;
+        };
         for entry in entries.flatten() {
             let _ = fs::remove_file(entry.path());
         }
@@ -210,9 +279,15 @@ fn fail(cmdline: &Cmdline, error: &BootError) {
     let text = crate::chain(error);
     say::log(Level::Emergency, &format!("cannot start: {text}"));
     say::console(&format!("garboard: cannot start: {text}"));
-    let wait: i64 = cmdline.value("panic").and_then(|value| value.parse().ok()).unwrap_or(0);
+    let wait: i64 = cmdline
+        .value("panic")
+        .and_then(|value| value.parse().ok())
+        .unwrap_or(0);
     if wait == 0 {
-        say::log(Level::Emergency, "waiting for a person, because the kernel parameter panic= is not set");
+        say::log(
+            Level::Emergency,
+            "waiting for a person, because the kernel parameter panic= is not set",
+        );
         loop {
             pause(Duration::from_secs(3600));
         }

@@ -1,0 +1,195 @@
+//! A guest: PID 1 in namespaces of its own on this host, in seconds and without a machine.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// A running guest; it ends with this value.
+pub(crate) struct Guest {
+    launcher: Child,
+    pid: u32,
+    cgroup: PathBuf,
+    root: PathBuf,
+}
+
+/// Where cargo put the programs under test.
+fn programs() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.ancestors().nth(2).unwrap().to_owned()
+}
+
+fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
+}
+
+/// A cgroup of this guest's own below the one that the tests run in.
+fn make_cgroup(name: &str) -> PathBuf {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    let mount = mounts
+        .lines()
+        .find(|line| line.split(' ').nth(2) == Some("cgroup2"))
+        .unwrap();
+    let tree = PathBuf::from(mount.split(' ').nth(1).unwrap());
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap();
+    let own = own
+        .lines()
+        .find_map(|line| line.strip_prefix("0::/"))
+        .unwrap_or("")
+        .to_owned();
+    let path = tree.join(own).join(name);
+    fs::create_dir_all(&path).unwrap();
+    path
+}
+
+impl Guest {
+    /// Starts one and waits until it answers.
+    pub(crate) fn start(name: &str) -> Guest {
+        let id = format!("garboard-{name}-{}", std::process::id());
+        let root = std::env::temp_dir().join(&id);
+        fs::create_dir_all(&root).unwrap();
+        let cgroup = make_cgroup(&id);
+        let what = std::env::var("UNDER_TEST").unwrap_or_else(|_| "ours".to_owned());
+        let join = format!("echo $$ >{}/cgroup.procs; exec \"$@\"", cgroup.display());
+        let launcher = Command::new("sh")
+            .args([
+                "-c", &join, "sh", "unshare", "--pid", "--fork", "--mount", "--uts", "--ipc",
+                "--net", "--cgroup",
+            ])
+            .args(["--kill-child", "sh"])
+            .arg(project().join("tests/compliance/init/guest.sh"))
+            .arg(&root)
+            .arg(programs())
+            .arg(project().join("image/units"))
+            .arg(&what)
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut guest = Guest {
+            pid: 0,
+            launcher,
+            cgroup,
+            root,
+        };
+        guest.wait();
+        guest
+    }
+
+    fn wait(&mut self) {
+        let launcher = self.launcher.id();
+        let children = format!("/proc/{launcher}/task/{launcher}/children");
+        let end = Instant::now() + Duration::from_secs(60);
+        let mut last = String::new();
+        while Instant::now() < end {
+            let pid = fs::read_to_string(&children)
+                .ok()
+                .and_then(|text| text.split_whitespace().next()?.parse().ok());
+            if let Some(pid) = pid {
+                self.pid = pid;
+                last = self.run("systemctl is-system-running 2>&1", Duration::from_secs(10));
+                if ["running", "degraded", "starting"].contains(&last.trim()) {
+                    return;
+                }
+            }
+            pause();
+        }
+        panic!("the guest does not answer: {last}");
+    }
+
+    /// Runs a script as root in the guest; gives standard output and error together.
+    pub(crate) fn run(&self, script: &str, patience: Duration) -> String {
+        let mut shell = Command::new("nsenter")
+            .args([
+                "-t",
+                &self.pid.to_string(),
+                "-m",
+                "-u",
+                "-i",
+                "-n",
+                "-p",
+                "-C",
+                "-r",
+                "-w",
+                "--",
+            ])
+            .args([
+                "env",
+                "-i",
+                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            ])
+            .args([
+                "HOME=/root",
+                "LANG=C.UTF-8",
+                "TERM=dumb",
+                "TZ=UTC",
+                "sh",
+                "-s",
+            ])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = shell.stdin.take().unwrap();
+        let text = script.to_owned();
+        let writer = std::thread::spawn(move || {
+            let _ = input.write_all(text.as_bytes());
+        });
+        let (send, receive) = mpsc::channel();
+        let mut output = shell.stdout.take().unwrap();
+        std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = output.read_to_end(&mut bytes);
+            let _ = send.send(bytes);
+        });
+        let got = receive.recv_timeout(patience);
+        let _ = shell.kill();
+        let _ = shell.wait();
+        let _ = writer.join();
+        got.map_or_else(
+            |_| "(no end within the time given)".to_owned(),
+            |bytes| String::from_utf8_lossy(&bytes).into_owned(),
+        )
+    }
+}
+
+/// Waiting for a process of the host to get ready: there is no event to wait for.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "polls a process that has nothing to wait on yet"
+)]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(100));
+}
+
+fn remove_cgroup(path: &Path) {
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_cgroup(&entry.path());
+        }
+    }
+    let _ = fs::remove_dir(path);
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let _ = fs::write(self.cgroup.join("cgroup.kill"), "1");
+        let _ = self.launcher.kill();
+        let _ = self.launcher.wait();
+        for _ in 0..50 {
+            let busy = fs::read_to_string(self.cgroup.join("cgroup.events"))
+                .is_ok_and(|t| t.contains("populated 1"));
+            if !busy {
+                break;
+            }
+            pause();
+        }
+        remove_cgroup(&self.cgroup);
+        let _ = fs::remove_dir(&self.root);
+    }
+}
