@@ -1,0 +1,2 @@
+. /etc/profile
+[ -r ~/.bashrc ] && . ~/.bashrc
