@@ -3,6 +3,7 @@
 //! One thread, one epoll set. Each ready descriptor gets its turn in the order of
 //! [`Source`](crate::manager::Source); a mistake in one turn is caught, said and survived.
 
+use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::boot::{self, Place, fsck, generators, identity, mounts, nodes, seed, settings};
@@ -11,6 +12,9 @@ use crate::cmdline::Cmdline;
 use crate::devices::{coldplug, links, modules::Modules};
 use crate::manager::{BootTimes, Finish, Kept, Machine, Manager, Source};
 use crate::say::{self, Level};
+
+/// Number of the limit of open descriptors.
+const NOFILE: u32 = 7;
 
 /// Everything that PID 1 has.
 struct Init {
@@ -55,14 +59,12 @@ fn prepare_process(place: Place) -> std::io::Result<()> {
     let _ = rustix::process::setsid();
     let _ = rustix::process::chdir("/");
     // Sockets, pipes, watches: PID 1 holds many more descriptors than a service.
-    const NOFILE: u32 = 7;
     let _ = init_sys::process::set_limit(NOFILE, 1 << 20, 1 << 20);
     if let Ok(null) = std::fs::OpenOptions::new()
         .read(true)
         .write(true)
         .open("/dev/null")
     {
-        use std::os::fd::AsRawFd;
         let number = null.as_raw_fd();
         init_sys::exec::place(&[(number, 0), (number, 1), (number, 2)])?;
     }
@@ -169,7 +171,6 @@ fn rescue_shell() {
             .write(true)
             .open("/dev/console");
         let Ok(console) = console else { return 1 };
-        use std::os::fd::AsRawFd;
         let number = console.as_raw_fd();
         let _ = rustix::process::setsid();
         let _ = init_sys::exec::place(&[(number, 0), (number, 1), (number, 2)]);

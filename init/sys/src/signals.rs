@@ -113,11 +113,31 @@ pub fn set_ignored(signal: i32, ignored: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives every signal its default action back.
+/// What the kernel takes for `rt_sigaction`: all zero is the default action.
+#[repr(C)]
+#[derive(Default)]
+struct KernelAction {
+    handler: usize,
+    flags: libc::c_ulong,
+    restorer: usize,
+    mask: u64,
+}
+
+/// Gives every signal its default action back, also the two that the C library keeps to itself
+/// and refuses to touch: a child must not inherit them ignored from whoever started us.
 pub fn default_all() {
+    let action = KernelAction::default();
     for signal in 1..=64 {
         // SAFETY: installs no handler; a signal that cannot be changed reports EINVAL.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                std::ptr::from_ref(&action),
+                std::ptr::null::<KernelAction>(),
+                std::mem::size_of::<u64>(),
+            )
+        };
     }
 }
 

@@ -156,10 +156,7 @@ fn become_program(
         // SAFETY: the parked copy is not needed any more.
         unsafe { libc::close(PARKING + index) };
     }
-    for signal in 1..=64 {
-        // SAFETY: resets a disposition; signals that cannot be changed report EINVAL, which is fine.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
+    crate::signals::default_all();
     let empty = empty_set();
     // SAFETY: the set is initialised; the old mask is not asked for.
     unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const empty, std::ptr::null_mut()) };

@@ -7,6 +7,7 @@ pub(crate) mod config;
 pub(crate) mod dropins;
 pub(crate) mod fsck;
 pub(crate) mod generators;
+pub(crate) mod growfs;
 pub(crate) mod identity;
 pub(crate) mod mounts;
 pub(crate) mod nodes;

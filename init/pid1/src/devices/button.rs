@@ -1,4 +1,4 @@
-//! The power button: OpenStack's soft stop and QEMU's `system_powerdown` press it.
+//! The power button: `OpenStack`'s soft stop and QEMU's `system_powerdown` press it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
@@ -8,7 +8,7 @@ use std::path::Path;
 const EV_KEY: u16 = 1;
 const KEY_POWER: u16 = 116;
 const KEY_RESTART: u16 = 0x198;
-/// struct input_event on 64-bit machines: time (16 bytes), type, code, value.
+/// struct `input_event` on 64-bit machines: time (16 bytes), type, code, value.
 const EVENT: usize = 24;
 
 /// What was pressed.

@@ -16,7 +16,7 @@ fn set_of(bits: u64) -> CapsHashSet {
 }
 
 fn other(e: caps::errors::CapsError) -> io::Error {
-    io::Error::other(e.to_string())
+    io::Error::other(e)
 }
 
 /// Bits that the unit's directives take away, whatever `CapabilityBoundingSet=` says.

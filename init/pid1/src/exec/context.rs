@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 use unit_file::ExecConfig;
 
 /// Everything about one process to be.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent word of the manager to the helper"
+)]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Context {
     /// Id of the unit.
@@ -24,7 +28,7 @@ pub(crate) struct Context {
     pub base_environment: Vec<(String, String)>,
     /// `Environment=`, `PassEnvironment=`, environment files, in this order.
     pub unit_environment: Vec<(String, String)>,
-    /// Highest: MAINPID, INVOCATION_ID, NOTIFY_SOCKET, … given by the manager for this process.
+    /// Highest: MAINPID, `INVOCATION_ID`, `NOTIFY_SOCKET`, … given by the manager for this process.
     pub process_environment: Vec<(String, String)>,
     /// Names of the passed sockets; their descriptors follow in the same order.
     pub fd_names: Vec<String>,

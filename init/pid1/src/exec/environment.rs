@@ -39,7 +39,7 @@ pub(crate) fn build(
         put("LOGNAME", user.name.clone());
         put("USER", user.name.clone());
         let closed = user.shell.ends_with("/nologin") || user.shell.ends_with("/false");
-        if !user.home.is_empty() && !(closed && user.home == "/nonexistent") {
+        if !(user.home.is_empty() || closed && user.home == "/nonexistent") {
             put("HOME", user.home.clone());
         }
         if !user.shell.is_empty() && !closed {

@@ -16,7 +16,7 @@ pub(crate) fn enter(context: &Context) -> Result<(), Failed> {
         return Ok(());
     }
     if let Some(path) = &config.network_namespace_path {
-        let joined = File::open(path).map_err(io::Error::from).and_then(|file| {
+        let joined = File::open(path).and_then(|file| {
             move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
                 .map_err(io::Error::from)
         });

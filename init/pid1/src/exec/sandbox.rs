@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change, mount_move};
@@ -140,7 +140,6 @@ fn private_tmp(folder: &Path) -> io::Result<()> {
                 Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
                 _ => {}
             }
-            use std::os::unix::fs::PermissionsExt;
             fs::set_permissions(&path, fs::Permissions::from_mode(0o1777))?;
         }
         bind(&path, Path::new(over), false)?;
@@ -328,7 +327,6 @@ fn hide(path: &Path) -> io::Result<()> {
         let _ = DirBuilder::new().mode(0o000).create(&folder);
     }
     if !file.exists() {
-        use std::os::unix::fs::OpenOptionsExt;
         let _ = fs::OpenOptions::new()
             .create(true)
             .write(true)

@@ -124,13 +124,15 @@ impl Opener<'_> {
             .iter()
             .zip(&self.passed.sockets)
             .find(|(given, _)| *given == name)
-            .map(|(_, fd)| copy(fd))
-            .unwrap_or_else(|| {
-                Err(io::Error::new(
-                    io::ErrorKind::NotFound,
-                    format!("no descriptor is named {name}"),
-                ))
-            })
+            .map_or_else(
+                || {
+                    Err(io::Error::new(
+                        io::ErrorKind::NotFound,
+                        format!("no descriptor is named {name}"),
+                    ))
+                },
+                |(_, fd)| copy(fd),
+            )
     }
 
     fn output(&mut self, wanted: &StandardOutput, input: &OwnedFd) -> io::Result<OwnedFd> {

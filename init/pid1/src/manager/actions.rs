@@ -84,7 +84,7 @@ impl Manager {
             }
             Action::RemoveTransient { unit } => remove_transient(&unit),
             Action::OpenSockets { unit, config } => {
-                events.push_back(self.open_sockets(&unit, &config))
+                events.push_back(self.open_sockets(&unit, &config));
             }
             Action::WatchSockets { unit, on } => self.watch_sockets(&unit, on),
             Action::CloseSockets { unit, config } => self.close_sockets(&unit, &config),
@@ -103,6 +103,14 @@ impl Manager {
                 let now = now();
                 self.times.finish_realtime = now.realtime;
                 self.times.finish_monotonic = now.monotonic;
+                if self.world.machine.place == crate::boot::Place::Machine
+                    && let Err(e) = init_sys::spawn::fork_work(crate::boot::growfs::grow_root)
+                {
+                    say::log(
+                        Level::Warning,
+                        &format!("cannot grow the root file system: {e}"),
+                    );
+                }
                 self.outgoing
                     .push_back(Outgoing::Engine(Action::StartupFinished));
             }
@@ -267,9 +275,10 @@ impl Manager {
                     .any(|one| one.address.to_string() == error.address())
             })
         });
-        owner.map_or(text.clone(), |(unit, _)| {
-            format!("{text} ({unit} listens there)")
-        })
+        owner.map_or_else(
+            || text.clone(),
+            |(unit, _)| format!("{text} ({unit} listens there)"),
+        )
     }
 
     fn watch_sockets(&mut self, unit: &str, on: bool) {
@@ -286,13 +295,13 @@ impl Manager {
             };
             if !on {
                 self.poll.remove(fd, &source);
-            } else if !self.poll.has(&source) {
-                if let Err(e) = self.poll.add(fd, source) {
-                    say::log(
-                        Level::Warning,
-                        &format!("cannot watch a socket of {unit}: {e}"),
-                    );
-                }
+            } else if !self.poll.has(&source)
+                && let Err(e) = self.poll.add(fd, source)
+            {
+                say::log(
+                    Level::Warning,
+                    &format!("cannot watch a socket of {unit}: {e}"),
+                );
             }
         }
     }

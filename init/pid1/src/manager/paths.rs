@@ -128,7 +128,7 @@ fn event_mask(kind: PathWatchKind) -> inotify::ReadFlags {
 /// Watches the folder of a PID file.
 pub(crate) fn pid_file(path: &str) -> io::Result<OwnedFd> {
     let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-    let folder = Path::new(path).parent().unwrap_or(Path::new("/"));
+    let folder = Path::new(path).parent().unwrap_or_else(|| Path::new("/"));
     let flags =
         WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::CLOSE_WRITE | WatchFlags::ATTRIB;
     inotify::add_watch(&fd, folder, flags)?;

@@ -113,7 +113,7 @@ fn bound(config: &SocketConfig, kind: ListenKind, address: &ListenAddress) -> io
             bind(&fd, &address)?;
         }
         ListenAddress::Abstract(name) => {
-            bind(&fd, &SocketAddrUnix::new_abstract_name(name.as_bytes())?)?
+            bind(&fd, &SocketAddrUnix::new_abstract_name(name.as_bytes())?)?;
         }
         ListenAddress::Path(path) => bind_path(config, fd.as_fd(), path)?,
         other => {
@@ -240,7 +240,7 @@ fn own(config: &SocketConfig, path: &str) -> io::Result<()> {
         .as_deref()
         .map(|name| accounts.group(name).ok_or_else(|| missing("group", name)))
         .transpose()?;
-    let gid = group.or(user.as_ref().map(|user| user.gid));
+    let gid = group.or_else(|| user.as_ref().map(|user| user.gid));
     std::os::unix::fs::chown(path, user.map(|user| user.uid), gid)
 }
 

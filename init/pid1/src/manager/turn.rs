@@ -127,7 +127,7 @@ impl Manager {
             self.handle(Event::ExecDone { pid });
             return;
         }
-        let failure = serde_json::from_slice(&text).unwrap_or(Failure {
+        let failure = serde_json::from_slice(&text).unwrap_or_else(|_| Failure {
             status: 203,
             text: "start the process".to_owned(),
             errno: 0,
