@@ -9,7 +9,7 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// What a client sends.
 #[derive(Debug, Clone)]
@@ -125,7 +125,19 @@ impl Answer {
 
 /// A body: whole, or sent piece by piece.
 #[derive(Debug)]
-pub struct Body(Kind);
+pub struct Body(Kind, Option<oneshot::Sender<Infallible>>);
+
+/// Tells when a body was dropped: it is sent, or its client has gone.
+#[derive(Debug)]
+pub struct Gone(oneshot::Receiver<Infallible>);
+
+impl Gone {
+    /// Completes when the body was dropped.
+    pub async fn wait(self) {
+        // Nothing is ever sent: the error is the news.
+        drop(self.0.await);
+    }
+}
 
 #[derive(Debug)]
 enum Kind {
@@ -158,14 +170,22 @@ impl BodySender {
 impl Body {
     /// A body that is there.
     pub fn whole(body: impl Into<Bytes>) -> Body {
-        Body(Kind::Whole(Some(body.into())))
+        Body(Kind::Whole(Some(body.into())), None)
     }
 
     /// A body in pieces, of which `room` may wait for a slow client.
     #[must_use]
     pub fn pieces(room: usize) -> (BodySender, Body) {
         let (sender, receiver) = mpsc::channel(room);
-        (BodySender(sender), Body(Kind::Pieces(receiver)))
+        (BodySender(sender), Body(Kind::Pieces(receiver), None))
+    }
+
+    /// The same body, and a way to learn that it was dropped.
+    #[must_use]
+    pub fn watched(mut self) -> (Body, Gone) {
+        let (sender, receiver) = oneshot::channel();
+        self.1 = Some(sender);
+        (self, Gone(receiver))
     }
 
     /// The bytes of a whole body; `None` for one in pieces.

@@ -212,7 +212,6 @@ async fn serve_connection<H, F>(
         .timer(TokioTimer::new())
         .header_read_timeout(header_read)
         .title_case_headers(true)
-        .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     tokio::select! {
