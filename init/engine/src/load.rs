@@ -259,7 +259,7 @@ impl Engine {
         let perpetual = self.units[id].perpetual;
         match self.units[id].machine {
             Machine::Slice(_) if perpetual => self.simple_set(id, true),
-            Machine::Scope(_) if perpetual => {
+            Machine::Scope(_) if perpetual && self.units[id].active_state().is_inactive() => {
                 if let Some(scope) = self.scope_mut(id) {
                     scope.state = init_api::ScopeState::Running;
                 }

@@ -1,1 +1,10 @@
-//! Event scripts.
+//! Event scripts: given unit files, when something happens, then this is done.
+
+mod bench;
+mod dependencies;
+mod read;
+mod services;
+mod transactions;
+mod triggers;
+
+use read::read;

@@ -56,6 +56,13 @@ pub(crate) struct Plan {
     pub(crate) notes: Vec<(u8, UnitId, String)>,
 }
 
+/// The two halves of a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Half {
+    Down,
+    Up,
+}
+
 /// How a job enters the transaction.
 #[derive(Debug, Clone, Copy, Default)]
 struct Pull {
@@ -352,14 +359,15 @@ impl Transaction<'_> {
             self.drop_destructive();
         }
         self.drop_redundant();
+        // Merged types order differently, so each step may have to be looked at again.
         loop {
             self.collect();
+            if self.break_cycle()? || self.merge()? {
+                continue;
+            }
             if !self.break_cycle()? {
                 break;
             }
-        }
-        while self.merge()? {
-            self.collect();
         }
         self.drop_redundant();
         self.check_queue(mode)
@@ -496,7 +504,11 @@ impl Transaction<'_> {
             .alive_jobs(unit)
             .filter(|index| !self.wanted[*index].ignore_order);
         if let Some(index) = planned.next() {
-            return Some(self.wanted[index].kind);
+            let kind = self.wanted[index].kind;
+            let queued = self
+                .queued_job(unit)
+                .and_then(|queued| job::merge(queued.kind, kind));
+            return Some(queued.unwrap_or(kind));
         }
         if self.alive_jobs(unit).next().is_some() {
             return None;
@@ -506,15 +518,21 @@ impl Transaction<'_> {
             .map(|queued| queued.kind)
     }
 
-    /// The units whose jobs this unit's job waits for.
-    fn waits_for(&self, unit: UnitId) -> Vec<UnitId> {
-        let Some(kind) = self.ordering_kind(unit) else {
+    /// The units whose jobs this unit's job waits for, in one half of the way: a restart orders as
+    /// a stop first and as a start later, and neither may be part of a cycle.
+    fn waits_for(&self, unit: UnitId, half: Half) -> Vec<UnitId> {
+        let ordering_kind = |unit: UnitId| {
+            let kind = self.ordering_kind(unit)?;
+            let later = half == Half::Up && kind == JobType::Restart;
+            Some(if later { JobType::Start } else { kind })
+        };
+        let Some(kind) = ordering_kind(unit) else {
             return Vec::new();
         };
         let mut others: Vec<UnitId> = self.units[unit]
             .edges
             .iter()
-            .filter(|edge| match (edge.kind, self.ordering_kind(edge.other)) {
+            .filter(|edge| match (edge.kind, ordering_kind(edge.other)) {
                 (Dep::After, Some(other)) => job::later_waits(kind, other),
                 (Dep::Before, Some(other)) => job::earlier_waits(kind, other),
                 _ => false,
@@ -533,10 +551,12 @@ impl Transaction<'_> {
             .copied()
             .filter(|unit| self.alive_jobs(*unit).next().is_some())
             .collect();
-        let mut done = BTreeSet::new();
-        for root in roots {
-            if let Some(cycle) = self.find_cycle(root, &mut done) {
-                return self.delete_from_cycle(&cycle).map(|()| true);
+        for half in [Half::Down, Half::Up] {
+            let mut done = BTreeSet::new();
+            for root in &roots {
+                if let Some(cycle) = self.find_cycle(*root, half, &mut done) {
+                    return self.delete_from_cycle(&cycle).map(|()| true);
+                }
             }
         }
         Ok(false)
@@ -544,11 +564,16 @@ impl Transaction<'_> {
 
     /// Walks the order from `root`, depth first and without recursion; a unit met again while it is
     /// still on the path closes a cycle.
-    fn find_cycle(&self, root: UnitId, done: &mut BTreeSet<UnitId>) -> Option<Vec<UnitId>> {
+    fn find_cycle(
+        &self,
+        root: UnitId,
+        half: Half,
+        done: &mut BTreeSet<UnitId>,
+    ) -> Option<Vec<UnitId>> {
         if done.contains(&root) {
             return None;
         }
-        let mut path: Vec<(UnitId, Vec<UnitId>)> = vec![(root, self.waits_for(root))];
+        let mut path: Vec<(UnitId, Vec<UnitId>)> = vec![(root, self.waits_for(root, half))];
         let mut on_path = BTreeSet::from([root]);
         while let Some((unit, rest)) = path.last_mut() {
             let Some(next) = rest.pop() else {
@@ -566,7 +591,7 @@ impl Transaction<'_> {
             }
             if !done.contains(&next) {
                 on_path.insert(next);
-                let waits = self.waits_for(next);
+                let waits = self.waits_for(next, half);
                 path.push((next, waits));
             }
         }
