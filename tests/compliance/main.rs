@@ -6,4 +6,5 @@
     reason = "a test program: a failure is a panic, progress goes to stderr"
 )]
 
+#[cfg(test)]
 mod init;

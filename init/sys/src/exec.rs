@@ -45,9 +45,11 @@ pub fn inherited(number: RawFd) -> Option<OwnedFd> {
 /// What dup reports.
 pub fn place(pairs: &[(RawFd, RawFd)]) -> io::Result<()> {
     let mut parked = Vec::new();
+    // Just above all targets: the limit of descriptors may be low.
+    let above = pairs.iter().map(|(_, to)| *to + 1).max().unwrap_or(0);
     for &(from, to) in pairs {
         // SAFETY: duplicates to a number above all targets.
-        let high = crate::check(unsafe { libc::fcntl(from, libc::F_DUPFD, 600) })?;
+        let high = crate::check(unsafe { libc::fcntl(from, libc::F_DUPFD, above) })?;
         parked.push((high, to));
     }
     for (high, to) in parked {

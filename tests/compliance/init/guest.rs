@@ -13,6 +13,8 @@ pub(crate) struct Guest {
     pid: u32,
     cgroup: PathBuf,
     root: PathBuf,
+    /// A folder of the host that is /mnt in the guest.
+    pub(crate) share: PathBuf,
 }
 
 /// Where cargo put the programs under test.
@@ -53,6 +55,8 @@ impl Guest {
         let id = format!("garboard-{name}-{}", std::process::id());
         let root = std::env::temp_dir().join(&id);
         fs::create_dir_all(&root).unwrap();
+        let share = std::env::temp_dir().join(format!("{id}-share"));
+        fs::create_dir_all(&share).unwrap();
         let cgroup = make_cgroup(&id);
         let what = std::env::var("UNDER_TEST").unwrap_or_else(|_| "ours".to_owned());
         let join = format!("echo $$ >{}/cgroup.procs; exec \"$@\"", cgroup.display());
@@ -75,6 +79,7 @@ impl Guest {
             launcher,
             cgroup,
             root,
+            share,
         };
         guest.wait();
         guest
@@ -99,6 +104,18 @@ impl Guest {
             pause();
         }
         panic!("the guest does not answer: {last}");
+    }
+
+    /// Waits for the guest's end: the exit code of its PID 1.
+    pub(crate) fn wait_for_end(&mut self, patience: Duration) -> Option<i32> {
+        let end = Instant::now() + patience;
+        while Instant::now() < end {
+            if let Some(status) = self.launcher.try_wait().unwrap() {
+                return status.code();
+            }
+            pause();
+        }
+        None
     }
 
     /// Runs a script as root in the guest; gives standard output and error together.
@@ -191,5 +208,6 @@ impl Drop for Guest {
         }
         remove_cgroup(&self.cgroup);
         let _ = fs::remove_dir(&self.root);
+        let _ = fs::remove_dir_all(&self.share);
     }
 }

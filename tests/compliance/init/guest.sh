@@ -5,10 +5,12 @@ set -eu
 root=$1 bin=$2 units=$3 what=$4
 mount -t tmpfs -o mode=755 guest "$root"
 cd "$root"
-mkdir -p usr etc run tmp var/lib var/log var/tmp home/core root opt/garboard proc sys dev old
+mkdir -p usr etc run tmp var/lib var/log var/tmp home/core root opt/garboard mnt proc sys dev old
 for link in bin sbin lib lib64; do ln -s "usr/$link" "$link"; done
 mount --rbind /usr usr
 chmod 1777 tmp var/tmp
+# what outlives the guest
+mount --bind "$root-share" mnt
 
 # units: a writable folder instead of the host's
 mount -t tmpfs -o mode=755 lib usr/lib/systemd
@@ -64,6 +66,10 @@ else
     done
     ln -s /opt/garboard/systemd-journald usr/lib/systemd/systemd-journald
     ln -sf multi-user.target usr/lib/systemd/system/default.target
+    mkdir -p usr/lib/systemd/system/sysinit.target.wants
+    for unit in systemd-journald.service systemd-journald.socket systemd-journald-dev-log.socket; do
+        ln -s "../$unit" "usr/lib/systemd/system/sysinit.target.wants/$unit"
+    done
     start=/opt/garboard/init
 fi
 hostname coreos

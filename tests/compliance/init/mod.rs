@@ -3,6 +3,7 @@
 //! `UNDER_TEST=reference` runs them against the host's systemd in the same kind of guest;
 //! `CASE=EXEC-04` runs only the cases whose id contains the text.
 
+mod boot;
 mod cases;
 mod guest;
 

@@ -93,17 +93,19 @@ pub(crate) fn run() -> u8 {
     let Some(pipe) = exec::inherited(PIPE) else {
         return code::FDS;
     };
-    let failed = match read_context() {
-        Ok(context) => go(&context, &pipe),
-        Err(source) => Failed {
-            code: code::FDS,
-            what: "read the context of the process".to_owned(),
-            source,
-        },
-    };
+    let ready = read_context()
+        .step(code::FDS, || "read the context of the process".to_owned())
+        .and_then(|context| prepare(&context));
+    match ready {
+        Ok(ready) => ready.become_program(pipe),
+        Err(failed) => report(pipe, &failed),
+    }
+}
+
+fn report(pipe: OwnedFd, failed: &Failed) -> u8 {
     let report = Failure {
         status: i32::from(failed.code),
-        text: failed.what,
+        text: failed.what.clone(),
         errno: failed.source.raw_os_error().unwrap_or(0),
         cause: failed.source.to_string(),
     };
@@ -155,17 +157,17 @@ fn take_passed(context: &Context) -> Result<Passed, Failed> {
     })
 }
 
-/// All steps in order; returns only the one that failed.
-fn go(context: &Context, pipe: &OwnedFd) -> Failed {
-    match prepare(context, pipe) {
-        Ok(never) => match never {},
-        Err(failed) => failed,
-    }
+/// Everything that execve needs.
+struct Ready {
+    program: String,
+    argv: Vec<String>,
+    environment: environment::Environment,
+    stdio: stdio::Stdio,
+    passed: Passed,
 }
 
-enum Never {}
-
-fn prepare(context: &Context, pipe: &OwnedFd) -> Result<Never, Failed> {
+/// All steps up to execve, in order.
+fn prepare(context: &Context) -> Result<Ready, Failed> {
     let config = &context.exec;
     let passed = take_passed(context)?;
     signals::default_all();
@@ -202,18 +204,76 @@ fn prepare(context: &Context, pipe: &OwnedFd) -> Result<Never, Failed> {
         process::forbid_new_privileges()
             .step(code::NO_NEW_PRIVILEGES, || "set no_new_privs".to_owned())?;
     }
-    place_descriptors(&stdio, &passed, pipe)
-        .step(code::FDS, || "put descriptors in place".to_owned())?;
-    let env = environment::assignments(&final_environment)
-        .step(code::EXEC, || "pass the environment".to_owned())?;
-    let words = environment::c_strings(&argv).step(code::EXEC, || "pass the words".to_owned())?;
-    let path = init_sys::spawn::c_string(&program).step(code::EXEC, || program.clone())?;
-    let source = exec::execute(&path, &words, &env);
-    Err(Failed {
-        code: code::EXEC,
-        what: format!("execute {program}"),
-        source,
+    Ok(Ready {
+        program,
+        argv,
+        environment: final_environment,
+        stdio,
+        passed,
     })
+}
+
+impl Ready {
+    /// Descriptors into their places, then execve; comes back only with the step that failed.
+    fn become_program(self, pipe: OwnedFd) -> u8 {
+        let pipe = match self.place_descriptors(&pipe) {
+            Ok(parked) => {
+                // Closed by number already: dropping the owner would close it twice.
+                std::mem::forget(pipe);
+                parked
+            }
+            Err(source) => {
+                let what = "put descriptors in place".to_owned();
+                return report(
+                    pipe,
+                    &Failed {
+                        code: code::FDS,
+                        what,
+                        source,
+                    },
+                );
+            }
+        };
+        let source = self.execute().unwrap_or_else(|e| e);
+        let what = format!("execute {}", self.program);
+        std::mem::forget(self.stdio);
+        std::mem::forget(self.passed);
+        report(
+            pipe,
+            &Failed {
+                code: code::EXEC,
+                what,
+                source,
+            },
+        )
+    }
+
+    fn execute(&self) -> io::Result<io::Error> {
+        let env = environment::assignments(&self.environment)?;
+        let words = environment::c_strings(&self.argv)?;
+        let path = init_sys::spawn::c_string(&self.program)?;
+        Ok(exec::execute(&path, &words, &env))
+    }
+
+    /// 0 to 2, sockets from 3 on, nothing else but the pipe, which closes when execve succeeds.
+    fn place_descriptors(&self, pipe: &OwnedFd) -> io::Result<OwnedFd> {
+        let (stdio, passed) = (&self.stdio, &self.passed);
+        let mut pairs = vec![
+            (stdio.input.as_raw_fd(), 0),
+            (stdio.output.as_raw_fd(), 1),
+            (stdio.error.as_raw_fd(), 2),
+        ];
+        for (index, socket) in passed.sockets.iter().enumerate() {
+            let at = 3 + i32::try_from(index).unwrap_or(0);
+            pairs.push((socket.as_raw_fd(), at));
+        }
+        let first_free = 3 + i32::try_from(passed.sockets.len()).unwrap_or(0);
+        // The pipe moves out of the way first: its number may be one of the targets.
+        let parked = rustix::io::fcntl_dupfd_cloexec(pipe, first_free)?;
+        exec::place(&pairs)?;
+        exec::close_from(first_free, &[parked.as_raw_fd()]);
+        Ok(parked)
+    }
 }
 
 /// `Type=idle`: until PID 1 closes its end, at most five seconds.
@@ -254,25 +314,4 @@ fn change_folder(context: &Context, who: &credentials::Who) -> Result<(), Failed
         }
         other => other.step(code::CHDIR, || format!("change to {path}")),
     }
-}
-
-/// 0 to 2, sockets from 3 on, nothing else; the pipe closes when execve succeeds.
-fn place_descriptors(stdio: &stdio::Stdio, passed: &Passed, pipe: &OwnedFd) -> io::Result<()> {
-    let mut pairs = vec![
-        (stdio.input.as_raw_fd(), 0),
-        (stdio.output.as_raw_fd(), 1),
-        (stdio.error.as_raw_fd(), 2),
-    ];
-    for (index, socket) in passed.sockets.iter().enumerate() {
-        let at = 3 + i32::try_from(index).unwrap_or(0);
-        pairs.push((socket.as_raw_fd(), at));
-    }
-    let first_free = 3 + i32::try_from(passed.sockets.len()).unwrap_or(0);
-    // The pipe moves out of the way first: its number may be one of the targets.
-    let parked = rustix::io::fcntl_dupfd_cloexec(pipe, 500)?;
-    exec::place(&pairs)?;
-    exec::close_from(first_free, &[parked.as_raw_fd()]);
-    // Descriptors below are closed by number; this one closes at execve.
-    std::mem::forget(parked);
-    Ok(())
 }
