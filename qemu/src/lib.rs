@@ -20,6 +20,7 @@ pub mod accel;
 mod console;
 pub mod disk;
 mod drive;
+pub mod elf;
 mod error;
 mod lab;
 mod machine;

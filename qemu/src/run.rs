@@ -14,7 +14,7 @@ use crate::{Accelerator, Form, Run};
 /// The steps of a boot that a person wants to see, in order.
 const STEPS: [(&str, Step); 5] = [
     ("kernel", Step::Console("Linux version")),
-    ("PID 1", Step::Console("Welcome to")),
+    ("PID 1", Step::Console("systemd[1]:")),
     ("network", Step::Lease),
     ("user-data", Step::UserData),
     ("ssh", Step::Login),
@@ -138,7 +138,7 @@ fn reached(machine: &Machine, step: Step) -> bool {
         Step::UserData => {
             metadata().iter().any(|request| {
                 request.path.ends_with("user-data") || request.path.ends_with("user_data")
-            }) || machine.age() > Duration::from_secs(60) && machine.ssh().answers()
+            }) || machine.age() > Duration::from_secs(60) && machine.ssh().has_banner()
         }
         Step::Login => false,
     }

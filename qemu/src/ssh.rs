@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -90,6 +90,26 @@ impl Ssh {
         Ok(output)
     }
 
+    /// Logs in as a person does, leaves at once, and returns everything that was shown.
+    ///
+    /// # Errors
+    /// When the host has no ssh.
+    pub fn greeting(&self) -> Result<String, HarnessError> {
+        let mut ssh = self.command(&["-tt"]);
+        ssh.stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let child = spawn::spawn(ssh)
+            .map_err(HarnessError::io("start ssh (apt install openssh-client)"))?;
+        let output = collect(child, b"exit\n".to_vec(), Duration::from_secs(120), || {
+            false
+        });
+        Ok(output
+            .map_err(HarnessError::io("read from ssh"))?
+            .all()
+            .replace('\r', ""))
+    }
+
     /// Runs a command that must succeed and returns its standard output.
     ///
     /// # Errors
@@ -146,11 +166,34 @@ impl Ssh {
         })
     }
 
-    /// Can core log in and run a command? A banner is not a login.
+    /// Does the machine greet on its ssh port?
     #[must_use]
-    pub fn answers(&self) -> bool {
-        self.run_with("true", &[], Duration::from_secs(30))
-            .is_ok_and(|output| output.code == 0)
+    pub fn has_banner(&self) -> bool {
+        let mut banner = [0; 4];
+        let stream = TcpStream::connect_timeout(&self.at, Duration::from_secs(1));
+        stream
+            .and_then(|mut stream| {
+                stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+                stream.read_exact(&mut banner)
+            })
+            .is_ok_and(|()| &banner == b"SSH-")
+    }
+
+    /// Can core log in and run a command? A banner is not a login, but without one it need not be tried. Gives up when
+    /// `stop` says so.
+    #[must_use]
+    pub fn answers(&self, stop: impl FnMut() -> bool) -> bool {
+        if !self.has_banner() {
+            return false;
+        }
+        let mut ssh = self.command(&["-T"]);
+        ssh.arg("true");
+        ssh.stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let limit = Duration::from_secs(30);
+        let output = spawn::spawn(ssh).and_then(|child| collect(child, Vec::new(), limit, stop));
+        output.is_ok_and(|output| output.code == 0)
     }
 
     /// Gives the terminal to a shell on the machine, or to a command, and comes back when it ends.
@@ -260,7 +303,7 @@ impl Ssh {
             .stderr(Stdio::piped());
         let child = spawn::spawn(ssh)
             .map_err(HarnessError::io("start ssh (apt install openssh-client)"))?;
-        collect(child, input.to_vec(), limit).map_err(HarnessError::io("read from ssh"))
+        collect(child, input.to_vec(), limit, || false).map_err(HarnessError::io("read from ssh"))
     }
 }
 
@@ -271,7 +314,12 @@ impl Drop for Ssh {
 }
 
 /// Feeds a child and reads both its outputs until it ends or the limit does.
-fn collect(mut child: Child, input: Vec<u8>, limit: Duration) -> io::Result<Output> {
+fn collect(
+    mut child: Child,
+    input: Vec<u8>,
+    limit: Duration,
+    mut stop: impl FnMut() -> bool,
+) -> io::Result<Output> {
     let stdin = child.stdin.take();
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let feeder = std::thread::spawn(move || {
@@ -283,11 +331,13 @@ fn collect(mut child: Child, input: Vec<u8>, limit: Duration) -> io::Result<Outp
     let out = std::thread::spawn(move || read_all(out));
     let err = std::thread::spawn(move || read_all(err));
     let begun = Instant::now();
+    let mut looks = 0_u32;
     let code = loop {
         if let Some(status) = child.try_wait()? {
             break status.code().unwrap_or(-1);
         }
-        if begun.elapsed() > limit {
+        looks += 1;
+        if begun.elapsed() > limit || (looks.is_multiple_of(20) && stop()) {
             child.kill()?;
             child.wait()?;
             break -1;

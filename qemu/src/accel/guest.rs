@@ -1,6 +1,8 @@
 //! The guest that proves an accelerator: the project's own kernel with one program of 180 bytes, whose source is
 //! `guest.s` beside this file. It prints the marker that the kernel's line ends with, and powers off.
 
+use crate::elf;
+
 /// The program's instructions.
 #[rustfmt::skip]
 const TEXT: [u8; 180] = [
@@ -15,37 +17,18 @@ const TEXT: [u8; 180] = [
     0x00, 0x00, 0x00, 0xeb, 0x02, 0x31, 0xff, 0xb8, 0x3c, 0x00, 0x00, 0x00, 0x0f, 0x05, 0x2f, 0x69, 0x6e, 0x69, 0x74, 0x00,
 ];
 
-const BASE: u64 = 0x40_0000;
-
-/// The program as a static ELF file.
-fn program() -> Vec<u8> {
-    let mut elf = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
-    elf.extend(2_u16.to_le_bytes());
-    elf.extend(62_u16.to_le_bytes());
-    elf.extend(1_u32.to_le_bytes());
-    elf.extend((BASE + 120).to_le_bytes());
-    elf.extend(64_u64.to_le_bytes());
-    elf.extend(0_u64.to_le_bytes());
-    elf.extend(0_u32.to_le_bytes());
-    for half in [64_u16, 56, 1, 64, 0, 0] {
-        elf.extend(half.to_le_bytes());
-    }
-    let length = 120 + TEXT.len() as u64;
-    elf.extend(1_u32.to_le_bytes());
-    elf.extend(5_u32.to_le_bytes());
-    for word in [0, BASE, BASE, length, length, 4096] {
-        elf.extend(word.to_le_bytes());
-    }
-    elf.extend(TEXT);
-    elf
-}
-
 /// An initramfs with that program as `/init`.
 pub(crate) fn initramfs() -> Vec<u8> {
     let mut archive = Vec::new();
     entry(&mut archive, "dev", 0o040_755, (0, 0), &[]);
     entry(&mut archive, "dev/console", 0o020_600, (5, 1), &[]);
-    entry(&mut archive, "init", 0o100_755, (0, 0), &program());
+    entry(
+        &mut archive,
+        "init",
+        0o100_755,
+        (0, 0),
+        &elf::program(&TEXT),
+    );
     entry(&mut archive, "TRAILER!!!", 0, (0, 0), &[]);
     archive
 }
@@ -88,7 +71,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("init");
-        std::fs::write(&path, program()).expect("written");
+        std::fs::write(&path, elf::program(&TEXT)).expect("written");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
             .expect("made executable");
         let status = std::process::Command::new(&path).status().expect("started");

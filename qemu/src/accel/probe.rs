@@ -72,7 +72,10 @@ pub fn probe(kernel: &[u8], accel: Accel) -> Result<f64, String> {
         }
         match child.try_wait() {
             Ok(Some(status)) if !status.success() => {
-                break Err(format!("QEMU: {} {}", status, said.trim()));
+                break Err(format!(
+                    "QEMU ended with {status}: {}",
+                    said.lines().last().unwrap_or_default()
+                ));
             }
             Ok(Some(_)) => {
                 let console = fs::read(path.join("console.log")).unwrap_or_default();

@@ -388,7 +388,7 @@ impl Machine {
     pub fn wait_for_ssh(&self, patience: Patience) -> Result<&Ssh, HarnessError> {
         let ssh = self.ssh();
         ssh.forget_session();
-        let answers = || ssh.answers().then_some(());
+        let answers = || ssh.answers(|| self.ending().is_some()).then_some(());
         self.wait("login as core over ssh", patience, answers)?;
         ssh.keep_session();
         Ok(ssh)

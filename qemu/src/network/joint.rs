@@ -51,9 +51,9 @@ impl Joint {
 
     /// Moves what can be moved. `seen` tells a connection that is not up yet from one that has ended.
     pub(super) fn pump(&mut self, socket: &mut tcp::Socket<'_>, seen: bool) {
-        if seen {
-            self.read_host();
-        }
+        self.read_host();
+        // A host that leaves before the guest has answered wants nothing any more.
+        self.broken |= !seen && self.host_ended && self.to_guest.is_empty();
         while socket.can_send() && !self.to_guest.is_empty() {
             match socket.send_slice(&self.to_guest) {
                 Ok(count) if count > 0 => drop(self.to_guest.drain(..count)),

@@ -162,8 +162,7 @@ impl Stack {
             .iter()
             .filter_map(|connection| match &connection.peer {
                 Peer::Joint(joint) => {
-                    let (read, write) =
-                        (connection.seen && joint.wants_read(), joint.wants_write());
+                    let (read, write) = (joint.wants_read(), joint.wants_write());
                     (read || write).then(|| (joint.host(), read, write))
                 }
                 Peer::Http(_) => None,

@@ -1,0 +1,79 @@
+//! Types a document's commands on a terminal of fixed width and compares what appears.
+
+use std::time::Duration;
+
+use qemu_harness::Ssh;
+use qemu_harness::pause::pause;
+
+use crate::document::{Document, Step};
+use crate::pattern;
+
+const COLUMNS: u16 = 120;
+/// Seconds after which a second terminal gets Ctrl-C, if its command has not ended by itself.
+const WATCHING: u32 = 40;
+/// How long a background command has to begin before the next one is typed.
+const BEGIN: Duration = Duration::from_secs(3);
+
+/// Types everything; returns what was wrong, one text a step.
+pub(crate) fn type_in(ssh: &Ssh, document: &Document) -> Vec<String> {
+    let mut faults = Vec::new();
+    std::thread::scope(|scope| {
+        let mut waiting = Vec::new();
+        for step in &document.steps {
+            if step.background {
+                let command = format!("timeout --foreground -s INT {WATCHING} {}", step.command);
+                waiting.push((
+                    step,
+                    scope.spawn(move || ssh.run_on_terminal(&command, COLUMNS)),
+                ));
+                pause(BEGIN);
+                continue;
+            }
+            match ssh.run_on_terminal(&step.command, COLUMNS) {
+                Ok(output) => faults.extend(compare(step, &output.text())),
+                Err(error) => {
+                    faults.push(format!("line {}: $ {}\n{error}", step.line, step.command));
+                }
+            }
+        }
+        for (step, typed) in waiting {
+            match typed.join() {
+                Ok(Ok(output)) => faults.extend(compare(step, &output.text())),
+                Ok(Err(error)) => {
+                    faults.push(format!("line {}: $ {}\n{error}", step.line, step.command));
+                }
+                Err(_) => faults.push(format!(
+                    "line {}: the second terminal broke down",
+                    step.line
+                )),
+            }
+        }
+    });
+    faults
+}
+
+fn compare(step: &Step, said: &str) -> Option<String> {
+    let got: Vec<&str> = said.trim_end_matches('\n').lines().collect();
+    let got = if said.trim().is_empty() {
+        Vec::new()
+    } else {
+        got
+    };
+    if pattern::lines(&step.output, &got) {
+        return None;
+    }
+    let show = |lines: &[String]| {
+        lines
+            .iter()
+            .map(|line| format!("  | {line}\n"))
+            .collect::<String>()
+    };
+    let got: Vec<String> = got.into_iter().map(str::to_owned).collect();
+    Some(format!(
+        "line {}: $ {}\nthe document says:\n{}the machine printed:\n{}",
+        step.line,
+        step.command,
+        show(&step.output),
+        show(&got)
+    ))
+}
