@@ -23,6 +23,7 @@ pub mod process;
 pub mod random;
 pub mod signals;
 pub mod spawn;
+pub mod tree;
 pub mod uevent;
 
 use std::io;

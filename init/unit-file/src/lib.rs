@@ -9,12 +9,20 @@
 //! - [`Calendar`]: points in time of timers.
 //!
 //! ```
-//! let name: unit_file::UnitName = "web@8080.service".parse()?;
-//! assert_eq!(name.instance(), Some("8080"));
+//! use unit_file::{MemoryTree, UnitLoader};
+//!
+//! let tree = MemoryTree::new().file(
+//!     "/etc/systemd/system/web.service",
+//!     "[Unit]\nDescription=The web\n[Service]\nExecStart=/usr/bin/web --port 80\n",
+//! );
+//! let unit = UnitLoader::new(tree).load(&"web.service".parse()?);
+//! assert_eq!(unit.description(), "The web");
+//! assert_eq!(unit.config.service().expect("a service").exec_start[0].argv[2], "80");
 //! # Ok::<(), unit_file::UnitNameError>(())
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod environment;
 pub mod escape;
 pub mod words;
 
@@ -24,10 +32,13 @@ mod condition;
 mod config;
 mod dependency;
 mod diagnostic;
+mod directive;
 mod glob;
+mod implicit;
 mod load;
 mod name;
 mod specifier;
+mod text;
 mod tree;
 mod value;
 
@@ -41,8 +52,12 @@ pub use condition::{
 pub use config::*;
 pub use dependency::{Dependency, DependencyKind, DependencyOrigin};
 pub use diagnostic::{Diagnostic, Severity};
+pub use directive::{Assigned, assign, directives};
+pub use environment::parse_environment_file;
 pub use glob::{glob_matches, is_glob};
-pub use load::LoadedUnit;
+pub use implicit::{implicit_dependencies, mounts_above};
+pub use load::{LoadedUnit, SearchPath, UnitLoader, parse_unit};
 pub use name::{UnitName, UnitNameError};
 pub use specifier::{Facts, SpecifierError, Specifiers};
+pub use text::{Assignment, Problem, Section, UnitText};
 pub use tree::{Kind, MemoryTree, Metadata, Tree, TreeMut};

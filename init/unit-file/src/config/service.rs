@@ -126,8 +126,6 @@ pub struct ServiceConfig {
     pub restart_max_delay: TimeSpan,
     /// `TimeoutStartSec=`, decided (oneshot without one: infinity).
     pub timeout_start: TimeSpan,
-    /// Whether the files set it.
-    pub timeout_start_given: bool,
     /// `TimeoutStopSec=`
     pub timeout_stop: TimeSpan,
     /// `TimeoutAbortSec=`; `TimeoutStopSec=` when not given.
@@ -154,8 +152,6 @@ pub struct ServiceConfig {
     pub restart_force_exit_status: ExitStatusSet,
     /// `NotifyAccess=`, decided (notify types and `WatchdogSec=`: main).
     pub notify_access: NotifyAccess,
-    /// Whether the files set it.
-    pub notify_access_given: bool,
     /// `PermissionsStartOnly=`
     pub permissions_start_only: bool,
     /// `RootDirectoryStartOnly=`
@@ -193,7 +189,6 @@ impl ServiceConfig {
             restart_steps: 0,
             restart_max_delay: TimeSpan::INFINITY,
             timeout_start: defaults.timeout_start,
-            timeout_start_given: false,
             timeout_stop: defaults.timeout_stop,
             timeout_abort: None,
             runtime_max: TimeSpan::INFINITY,
@@ -207,7 +202,6 @@ impl ServiceConfig {
             restart_prevent_exit_status: ExitStatusSet::default(),
             restart_force_exit_status: ExitStatusSet::default(),
             notify_access: NotifyAccess::None,
-            notify_access_given: false,
             permissions_start_only: false,
             root_directory_start_only: false,
             non_blocking: false,

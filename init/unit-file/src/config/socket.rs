@@ -159,8 +159,6 @@ pub struct SocketConfig {
     pub max_connections_per_source: u32,
     /// `TriggerLimitIntervalSec=`, `TriggerLimitBurst=`, decided.
     pub trigger_limit: RateLimit,
-    /// Whether the files set a burst.
-    pub trigger_limit_burst_given: bool,
     /// `PollLimitIntervalSec=`, `PollLimitBurst=`
     pub poll_limit: RateLimit,
     /// `Writable=`
@@ -224,7 +222,6 @@ impl SocketConfig {
             max_connections: 64,
             max_connections_per_source: 0,
             trigger_limit: limit,
-            trigger_limit_burst_given: false,
             poll_limit: RateLimit {
                 interval: limit.interval,
                 burst: 150,
