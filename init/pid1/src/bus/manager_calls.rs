@@ -1,0 +1,533 @@
+//! Calls to `org.freedesktop.systemd1.Manager`.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use dbus::Value;
+use init_api::{JobMode, bus as names};
+use unit_engine::{KillWho, MachineAction, Reply, Request, UnitView, Verb};
+use unit_file::UnitName;
+
+use super::refusal::Refusal;
+use super::{Bus, processes};
+use crate::manager::Manager;
+
+type Answer = Result<Vec<Value>, Refusal>;
+
+/// The engine's verb for the name of a method without `Unit`.
+pub(super) fn verb(name: &str) -> Option<Verb> {
+    Some(match name {
+        "Start" => Verb::Start,
+        "Stop" => Verb::Stop,
+        "Reload" => Verb::Reload,
+        "Restart" => Verb::Restart,
+        "TryRestart" => Verb::TryRestart,
+        "ReloadOrRestart" => Verb::ReloadOrRestart,
+        "ReloadOrTryRestart" => Verb::ReloadOrTryRestart,
+        _ => return None,
+    })
+}
+
+/// Queues a job: its path.
+pub(super) fn job(manager: &mut Manager, unit: &str, verb: Verb, mode: &str) -> Answer {
+    let mode: JobMode = mode
+        .parse()
+        .map_err(|_| Refusal::invalid(format!("Job mode {mode} invalid")))?;
+    check_name(unit)?;
+    job_path(manager.submit(Request::Job {
+        unit: unit.to_owned(),
+        verb,
+        mode,
+    })?)
+}
+
+pub(super) fn job_path(reply: Reply) -> Answer {
+    match reply {
+        Reply::Job(id) => Ok(vec![Value::path(names::job_path(id))]),
+        Reply::Done => Ok(vec![Value::path("/")]),
+    }
+}
+
+pub(super) fn check_name(unit: &str) -> Result<UnitName, Refusal> {
+    UnitName::new(unit).map_err(|_| Refusal::invalid(format!("Unit name {unit} is not valid.")))
+}
+
+pub(super) fn kill(manager: &mut Manager, unit: &str, who: &str, signal: Option<&Value>) -> Answer {
+    let who = match who {
+        "" | "all" => KillWho::All,
+        "main" => KillWho::Main,
+        "control" => KillWho::Control,
+        "main-fail" => KillWho::MainFail,
+        "control-fail" => KillWho::ControlFail,
+        "all-fail" => KillWho::AllFail,
+        other => return Err(Refusal::invalid(format!("Invalid who argument: {other}"))),
+    };
+    let signal = signal
+        .and_then(Value::as_i64)
+        .and_then(|n| i32::try_from(n).ok());
+    let signal = signal
+        .filter(|n| (1..=64).contains(n))
+        .ok_or_else(|| Refusal::invalid("Signal number out of range."))?;
+    manager.submit(Request::Kill {
+        unit: unit.to_owned(),
+        who,
+        signal,
+    })?;
+    Ok(vec![])
+}
+
+pub(super) fn attach(manager: &mut Manager, unit: &str, sub: &str, pids: Option<&Value>) -> Answer {
+    let pids = pids
+        .map(Value::items)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(Value::as_u32)
+        .collect();
+    manager.submit(Request::AttachProcesses {
+        unit: unit.to_owned(),
+        sub: sub.to_owned(),
+        pids,
+    })?;
+    Ok(vec![])
+}
+
+/// Freezing is the kernel's: one word into the unit's cgroup.
+pub(super) fn freeze(manager: &mut Manager, unit: &str, on: bool) -> Answer {
+    let group = loaded(manager, unit)?.control_group().to_owned();
+    if group.is_empty() {
+        return Err(Refusal::new(
+            "org.freedesktop.systemd1.UnitInactive",
+            "Unit is inactive",
+        ));
+    }
+    manager
+        .cgroups()
+        .write(&group, "cgroup.freeze", if on { "1" } else { "0" })?;
+    Ok(vec![])
+}
+
+fn loaded<'a>(manager: &'a Manager, unit: &str) -> Result<UnitView<'a>, Refusal> {
+    let view = manager.engine().unit(unit);
+    view.ok_or_else(|| {
+        Refusal::new(
+            "org.freedesktop.systemd1.NoSuchUnit",
+            format!("Unit {unit} not loaded."),
+        )
+    })
+}
+
+fn path_of(unit: &str) -> Answer {
+    Ok(vec![Value::path(names::unit_path(unit))])
+}
+
+/// One row of the unit lists, `(ssssssouso)`.
+fn row(view: UnitView<'_>) -> Value {
+    let (id, kind, path) = match view.job() {
+        Some(job) => (job.id, job.kind.as_str(), names::job_path(job.id)),
+        None => (0, "", "/".into()),
+    };
+    Value::Struct(vec![
+        view.name().into(),
+        view.description().into(),
+        view.load_state().as_str().into(),
+        view.active_state().as_str().into(),
+        view.sub_state().into(),
+        "".into(),
+        Value::path(names::unit_path(view.name())),
+        id.into(),
+        kind.into(),
+        Value::path(path),
+    ])
+}
+
+const ROWS: &str = "(ssssssouso)";
+
+fn list(manager: &Manager, states: &[String], patterns: &[String]) -> Answer {
+    let wanted = |view: &UnitView<'_>| {
+        let states_match = states.is_empty()
+            || states.iter().any(|s| {
+                s == view.load_state().as_str()
+                    || s == view.active_state().as_str()
+                    || s == view.sub_state()
+            });
+        let names_match = patterns.is_empty()
+            || view
+                .names()
+                .any(|name| patterns.iter().any(|p| unit_file::glob_matches(p, name)));
+        states_match && names_match
+    };
+    let rows = manager.engine().units().filter(wanted).map(row).collect();
+    Ok(vec![Value::array(ROWS, rows)])
+}
+
+fn strings(value: Option<&Value>) -> Vec<String> {
+    value.map(Value::as_strings).unwrap_or_default()
+}
+
+impl Bus {
+    pub(super) fn manager_call(
+        &mut self,
+        manager: &mut Manager,
+        token: u64,
+        member: &str,
+        body: &[Value],
+        fds: Vec<OwnedFd>,
+    ) -> Answer {
+        let text = |at: usize| body.get(at).and_then(Value::as_str).unwrap_or_default();
+        let number = |at: usize| body.get(at).and_then(Value::as_u32).unwrap_or(0);
+        if let Some(name) = member.strip_suffix("Unit")
+            && let Some(verb) = verb(name)
+        {
+            return job(manager, text(0), verb, text(1));
+        }
+        match member {
+            "StartUnitWithFlags" => job(manager, text(0), Verb::Start, text(1)),
+            "StartUnitReplace" => job(manager, text(1), Verb::Start, text(2)),
+            "EnqueueUnitJob" => enqueue(manager, text(0), text(1), text(2)),
+            "GetUnit" => path_of(loaded(manager, text(0))?.name()),
+            "LoadUnit" => {
+                check_name(text(0))?;
+                manager.submit(Request::Load {
+                    unit: text(0).to_owned(),
+                })?;
+                path_of(text(0))
+            }
+            "GetUnitByPID" => {
+                let pid = if number(0) == 0 {
+                    self.connections.get(&token).map_or(0, |c| c.pid)
+                } else {
+                    number(0)
+                };
+                path_of(&unit_of_pid(manager, pid)?)
+            }
+            "GetUnitByPIDFD" => by_pidfd(manager, &fds),
+            "GetUnitByInvocationID" => by_invocation(manager, body.first()),
+            "GetUnitByControlGroup" => by_cgroup(manager, text(0)),
+            "GetUnitProcesses" => processes_of(manager, text(0)),
+            "GetUnitFileState"
+            | "GetDefaultTarget"
+            | "GetUnitFileLinks"
+            | "ListUnitFiles"
+            | "ListUnitFilesByPatterns" => super::files::read(manager, member, body),
+            "EnableUnitFiles"
+            | "DisableUnitFiles"
+            | "ReenableUnitFiles"
+            | "LinkUnitFiles"
+            | "PresetUnitFiles"
+            | "PresetUnitFilesWithMode"
+            | "PresetAllUnitFiles"
+            | "MaskUnitFiles"
+            | "UnmaskUnitFiles"
+            | "RevertUnitFiles"
+            | "SetDefaultTarget"
+            | "AddDependencyUnitFiles"
+            | "EnableUnitFilesWithFlags"
+            | "DisableUnitFilesWithFlags"
+            | "DisableUnitFilesWithFlagsAndInstallInfo" => {
+                let answer = super::files::change(manager, member, body)?;
+                self.tell_all(&super::signals::unit_files_changed());
+                Ok(answer)
+            }
+            "KillUnit" | "QueueSignalUnit" => kill(manager, text(0), text(1), body.get(2)),
+            "ResetFailed" => done(manager, Request::ResetFailed { unit: None }),
+            "ResetFailedUnit" => done(
+                manager,
+                Request::ResetFailed {
+                    unit: Some(text(0).to_owned()),
+                },
+            ),
+            "RefUnit" => done(
+                manager,
+                Request::Ref {
+                    unit: text(0).to_owned(),
+                },
+            ),
+            "UnrefUnit" => done(
+                manager,
+                Request::Unref {
+                    unit: text(0).to_owned(),
+                },
+            ),
+            "FreezeUnit" | "ThawUnit" => freeze(manager, text(0), member == "FreezeUnit"),
+            "SetUnitProperties" => {
+                let runtime = body.get(1).and_then(Value::as_bool).unwrap_or(false);
+                self.set_unit_properties(manager, text(0), runtime, body.get(2))
+            }
+            "StartTransientUnit" => self.start_transient(manager, body, fds),
+            "AttachProcessesToUnit" => attach(manager, text(0), text(1), body.get(2)),
+            "AbandonScope" => done(
+                manager,
+                Request::AbandonScope {
+                    unit: text(0).to_owned(),
+                },
+            ),
+            "GetJob" => match manager.engine().job(number(0)) {
+                Some(job) => Ok(vec![Value::path(names::job_path(job.id))]),
+                None => Err(unit_engine::RequestError::NoSuchJob(number(0)).into()),
+            },
+            "CancelJob" => done(manager, Request::CancelJob { id: number(0) }),
+            "ClearJobs" => done(manager, Request::ClearJobs),
+            "ListUnits" => list(manager, &[], &[]),
+            "ListUnitsFiltered" => list(manager, &strings(body.first()), &[]),
+            "ListUnitsByPatterns" => list(manager, &strings(body.first()), &strings(body.get(1))),
+            "ListUnitsByNames" => by_names(manager, &strings(body.first())),
+            "ListJobs" => Ok(vec![jobs(manager)]),
+            "Subscribe" => self.subscribe(token, true),
+            "Unsubscribe" => self.subscribe(token, false),
+            "Dump" | "DumpUnitsMatchingPatterns" => {
+                Ok(vec![dump(manager, &strings(body.first())).into()])
+            }
+            "SetEnvironment" => environment(manager, strings(body.first()), Vec::new()),
+            "UnsetEnvironment" => environment(manager, Vec::new(), strings(body.first())),
+            "UnsetAndSetEnvironment" => {
+                environment(manager, strings(body.get(1)), strings(body.first()))
+            }
+            "SetShowStatus" | "SetExitCode" => Ok(vec![]),
+            "GetDynamicUsers" => Ok(vec![Value::array("(us)", vec![])]),
+            _ => machine(manager, member),
+        }
+    }
+
+    fn subscribe(&mut self, token: u64, on: bool) -> Answer {
+        let Some(connection) = self.connections.get_mut(&token) else {
+            return Ok(vec![]);
+        };
+        if connection.side == super::Side::System && connection.subscribed == on {
+            return Err(if on {
+                Refusal::new(
+                    "org.freedesktop.systemd1.AlreadySubscribed",
+                    "Client is already subscribed.",
+                )
+            } else {
+                Refusal::new(
+                    "org.freedesktop.systemd1.NotSubscribed",
+                    "Client is not subscribed.",
+                )
+            });
+        }
+        connection.subscribed = on;
+        Ok(vec![])
+    }
+
+    fn tell_all(&mut self, message: &dbus::Message) {
+        for connection in self.connections.values_mut().filter(|c| c.wants_signals()) {
+            connection.send(message.clone());
+        }
+    }
+}
+
+fn done(manager: &mut Manager, request: Request) -> Answer {
+    manager.submit(request)?;
+    Ok(vec![])
+}
+
+/// `EnqueueUnitJob`: a job by its type's name, with the jobs that came of it.
+fn enqueue(manager: &mut Manager, unit: &str, kind: &str, mode: &str) -> Answer {
+    let verb = match kind {
+        "start" => Verb::Start,
+        "stop" => Verb::Stop,
+        "reload" => Verb::Reload,
+        "restart" => Verb::Restart,
+        "try-restart" => Verb::TryRestart,
+        "reload-or-restart" | "reload-or-start" => Verb::ReloadOrRestart,
+        "reload-or-try-restart" | "try-reload" => Verb::ReloadOrTryRestart,
+        other => return Err(Refusal::invalid(format!("Job type {other} invalid"))),
+    };
+    let path = job(manager, unit, verb, mode)?.remove(0);
+    let id = path.as_str().and_then(names::job_from_path).unwrap_or(0);
+    let kind = manager
+        .engine()
+        .job(id)
+        .map_or(kind, |job| job.kind.as_str());
+    Ok(vec![
+        id.into(),
+        path,
+        unit.into(),
+        Value::path(names::unit_path(unit)),
+        kind.into(),
+        Value::array("(uosos)", vec![]),
+    ])
+}
+
+fn environment(manager: &mut Manager, set: Vec<String>, unset: Vec<String>) -> Answer {
+    let valid = |assignment: &String| {
+        assignment.split_once('=').is_some_and(|(name, _)| {
+            !name.is_empty()
+                && !name.starts_with(|c: char| c.is_ascii_digit())
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        })
+    };
+    if !set.iter().all(valid) {
+        return Err(Refusal::invalid("Invalid environment assignments"));
+    }
+    done(manager, Request::SetEnvironment { set, unset })
+}
+
+fn unit_of_pid(manager: &Manager, pid: u32) -> Result<String, Refusal> {
+    let engine = manager.engine();
+    let by_cgroup = || {
+        manager
+            .unit_of_pid(pid)
+            .filter(|name| engine.unit(name).is_some())
+    };
+    engine
+        .unit_by_pid(pid)
+        .map(|u| u.name().to_owned())
+        .or_else(by_cgroup)
+        .ok_or_else(|| {
+            Refusal::new(
+                "org.freedesktop.systemd1.NoUnitForPID",
+                format!("PID {pid} does not belong to any loaded unit."),
+            )
+        })
+}
+
+fn by_pidfd(manager: &Manager, fds: &[OwnedFd]) -> Answer {
+    let fd = fds
+        .first()
+        .ok_or_else(|| Refusal::invalid("A pidfd is wanted."))?;
+    let link = format!(
+        "/proc/self/fdinfo/{}",
+        std::os::fd::AsRawFd::as_raw_fd(&fd.as_fd())
+    );
+    let text = std::fs::read_to_string(link)?;
+    let pid = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Pid:")?.trim().parse::<u32>().ok());
+    let pid =
+        pid.ok_or_else(|| Refusal::invalid("The descriptor is no pidfd of a living process."))?;
+    let unit = unit_of_pid(manager, pid)?;
+    let id = manager.engine().unit(&unit).map_or(0, |u| u.invocation());
+    Ok(vec![
+        Value::path(names::unit_path(&unit)),
+        unit.into(),
+        Value::Bytes(id.to_be_bytes().to_vec()),
+    ])
+}
+
+fn by_invocation(manager: &Manager, id: Option<&Value>) -> Answer {
+    let bytes: Option<[u8; 16]> = id.and_then(Value::as_bytes).and_then(|b| b.try_into().ok());
+    let id = u128::from_be_bytes(bytes.ok_or_else(|| Refusal::invalid("Invalid invocation ID"))?);
+    let found = manager
+        .engine()
+        .units()
+        .find(|u| id != 0 && u.invocation() == id);
+    match found {
+        Some(unit) => path_of(unit.name()),
+        None => Err(Refusal::new(
+            "org.freedesktop.systemd1.NoUnitForInvocationID",
+            format!("No unit with the specified invocation ID {id:032x} known."),
+        )),
+    }
+}
+
+fn by_cgroup(manager: &Manager, group: &str) -> Answer {
+    let mut path = group;
+    while !path.is_empty() {
+        if let Some(unit) = manager.engine().units().find(|u| u.control_group() == path) {
+            return path_of(unit.name());
+        }
+        path = path.rsplit_once('/').map_or("", |(above, _)| above);
+    }
+    Err(Refusal::new(
+        "org.freedesktop.systemd1.NoSuchUnit",
+        format!("Control group '{group}' is not valid or not managed by this instance"),
+    ))
+}
+
+/// The processes of a unit; of the whole machine for the empty name, or for the root slice.
+fn processes_of(manager: &Manager, unit: &str) -> Answer {
+    if unit.is_empty() {
+        return Ok(vec![processes::list(manager.cgroups(), "/")]);
+    }
+    let group = loaded(manager, unit)?.control_group();
+    if group.is_empty() {
+        return Ok(vec![Value::array("(sus)", vec![])]);
+    }
+    Ok(vec![processes::list(manager.cgroups(), group)])
+}
+
+fn by_names(manager: &mut Manager, units: &[String]) -> Answer {
+    let mut rows = Vec::new();
+    for unit in units {
+        if check_name(unit).is_err() {
+            continue;
+        }
+        let _ = manager.submit(Request::Load { unit: unit.clone() });
+        rows.extend(manager.engine().unit(unit).map(row));
+    }
+    Ok(vec![Value::array(ROWS, rows)])
+}
+
+fn jobs(manager: &Manager) -> Value {
+    let row = |job: unit_engine::JobView<'_>| {
+        Value::Struct(vec![
+            job.id.into(),
+            job.unit.into(),
+            job.kind.as_str().into(),
+            job.state.as_str().into(),
+            Value::path(names::job_path(job.id)),
+            Value::path(names::unit_path(job.unit)),
+        ])
+    };
+    Value::array("(usssoo)", manager.engine().jobs().map(row).collect())
+}
+
+fn dump(manager: &Manager, patterns: &[String]) -> String {
+    let mut out = String::new();
+    let wanted = |name: &str| {
+        patterns.is_empty() || patterns.iter().any(|p| unit_file::glob_matches(p, name))
+    };
+    for unit in manager.engine().units().filter(|u| wanted(u.name())) {
+        out.push_str(&format!(
+            "-> Unit {}:\n\tDescription: {}\n\tUnit Load State: {}\n\tUnit Active State: {}\n\tState: {}\n",
+            unit.name(),
+            unit.description(),
+            unit.load_state(),
+            unit.active_state(),
+            unit.sub_state()
+        ));
+        if !unit.fragment().is_empty() {
+            out.push_str(&format!("\tFragment Path: {}\n", unit.fragment()));
+        }
+        for path in unit.drop_ins() {
+            out.push_str(&format!("\tDropIn Path: {path}\n"));
+        }
+        if !unit.control_group().is_empty() {
+            out.push_str(&format!("\tCGroup: {}\n", unit.control_group()));
+        }
+        for kind in unit_engine::Dep::PROPERTIES {
+            for other in unit.dependencies(kind) {
+                out.push_str(&format!("\t{}: {other}\n", kind.property()));
+            }
+        }
+    }
+    for job in manager.engine().jobs() {
+        out.push_str(&format!(
+            "-> Job {}:\n\tAction: {} -> {}\n\tState: {}\n",
+            job.id, job.unit, job.kind, job.state
+        ));
+    }
+    out
+}
+
+/// What concerns the manager itself or the whole machine.
+fn machine(manager: &mut Manager, member: &str) -> Answer {
+    let action = match member {
+        "Reload" => {
+            manager.reload();
+            return Ok(vec![]);
+        }
+        "Reexecute" => {
+            manager.reexec();
+            return Ok(vec![]);
+        }
+        "Reboot" => MachineAction::Reboot,
+        "PowerOff" => MachineAction::PowerOff,
+        "Halt" => MachineAction::Halt,
+        "KExec" => MachineAction::Kexec,
+        "Exit" => MachineAction::Exit(0),
+        _ => return Err(Refusal::unknown_method(member, names::MANAGER)),
+    };
+    manager.end_machine(&action);
+    Ok(vec![])
+}
