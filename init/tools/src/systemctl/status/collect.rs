@@ -1,0 +1,81 @@
+//! Everything that `status` shows of one unit, from PID 1, /proc and the journal.
+
+use init_client::{Value, names as bus};
+
+use super::super::{Context, Failure, list, tree};
+use super::render::UnitView;
+use crate::log;
+use crate::props::Props;
+
+pub(super) fn unit(cx: &mut Context, name: &str) -> Result<UnitView, Failure> {
+    let props = Props(cx.manager()?.all_properties(&bus::unit_path(name), "")?);
+    let mut view = UnitView {
+        props,
+        ..UnitView::default()
+    };
+    let id = view.props.text("Id").to_owned();
+    if !view.props.text("ControlGroup").is_empty() {
+        view.processes = processes(cx, &id);
+    }
+    for key in ["MainPID", "ControlPID"] {
+        if let Some(pid) = view.props.number(key).filter(|pid| *pid > 0)
+            && let Ok(comm) = std::fs::read_to_string(format!("/proc/{pid}/comm"))
+        {
+            view.comm.push((pid, comm.trim_end().to_owned()));
+        }
+    }
+    if cx.style.shows_newer_lines() {
+        view.triggered_by = with_states(cx, &view.props.list("TriggeredBy"));
+    } else {
+        view.written = super::super::offline::written_commands(&view.props);
+    }
+    if cx.options.lines > 0 {
+        view.log = log::of_unit(
+            &id,
+            since(&view.props),
+            cx.options.lines,
+            &cx.options.output,
+        );
+    }
+    Ok(view)
+}
+
+fn with_states(cx: &mut Context, units: &[String]) -> Vec<(String, String)> {
+    units
+        .iter()
+        .map(|unit| (unit.clone(), list::active_state(cx, unit)))
+        .collect()
+}
+
+/// The processes of a unit (of everything, for the empty name).
+pub(super) fn processes(cx: &mut Context, unit: &str) -> Vec<tree::Process> {
+    let Ok(manager) = cx.manager() else {
+        return Vec::new();
+    };
+    let Ok(answer) = manager.call("GetUnitProcesses", vec![unit.into()]) else {
+        return Vec::new();
+    };
+    let rows = answer.first().map(Value::items).unwrap_or_default();
+    rows.iter()
+        .filter_map(|row| {
+            let [cgroup, pid, command] = row.items() else {
+                return None;
+            };
+            Some(tree::Process {
+                cgroup: cgroup.as_str()?.to_owned(),
+                pid: pid.as_u32()?,
+                command: command.as_str()?.to_owned(),
+            })
+        })
+        .collect()
+}
+
+/// When the unit's present life began, in microseconds since 1970: older log lines are not shown.
+fn since(props: &Props) -> Option<u64> {
+    match props.text("ActiveState") {
+        "inactive" | "failed" | "active" | "reloading" | "activating" | "deactivating" => {
+            props.time("InactiveExitTimestamp")
+        }
+        _ => None,
+    }
+}
