@@ -130,10 +130,13 @@ impl Manager {
                 .collect(),
             ..settings.manager
         };
+        let loader = unit_file::UnitLoader::new(init_sys::tree::RealTree::system())
+            .with_facts(machine.facts.clone())
+            .with_defaults(settings.defaults);
         let world = RealWorld {
             machine,
             cgroups,
-            defaults: settings.defaults,
+            loader,
             findings: std::cell::RefCell::new(Vec::new()),
         };
         let mut kept = kept;
@@ -260,7 +263,10 @@ impl Manager {
         self.outgoing.push_back(Outgoing::Reloading(true));
         crate::boot::generators::run(&self.world.machine.cmdline(), self.world.machine.place);
         self.world.machine.refresh();
-        self.world.defaults = crate::boot::config::read(&self.world.machine.cmdline()).defaults;
+        *self.world.loader.facts_mut() = self.world.machine.facts.clone();
+        let settings = crate::boot::config::read(&self.world.machine.cmdline());
+        *self.world.loader.defaults_mut() = settings.defaults;
+        self.world.loader.forget();
         self.handle(Event::Reload);
         self.outgoing.push_back(Outgoing::Reloading(false));
     }

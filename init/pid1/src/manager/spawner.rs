@@ -71,7 +71,9 @@ fn environment_files(files: &[EnvironmentFile]) -> Result<Variables, StartError>
         }
         for path in paths {
             match std::fs::read(&path) {
-                Ok(bytes) => all.extend(parse_environment_file(&String::from_utf8_lossy(&bytes))),
+                Ok(bytes) => all.extend(unit_file::parse_environment_file(
+                    &String::from_utf8_lossy(&bytes),
+                )),
                 Err(_) if file.optional => {}
                 Err(source) => return Err(StartError::EnvironmentFile { path, source }),
             }
@@ -235,11 +237,4 @@ pub(crate) fn clean_up(unit: &str, config: &ExecConfig, keep_runtime: bool, boot
     if config.private_tmp {
         let _ = std::fs::remove_dir_all(private_tmp(unit, boot_id));
     }
-}
-
-fn parse_environment_file(text: &str) -> Variables {
-    text.lines()
-        .filter_map(|line| line.split_once('='))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
 }

@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::fs;
 
+use init_sys::tree::RealTree;
 use unit_engine::{Pid, World};
-use unit_file::{Condition, LoadedUnit, UnitName};
+use unit_file::{Condition, LoadedUnit, UnitLoader, UnitName};
 
 use super::cgroups::UnitCgroups;
 use super::facts::{self, Machine};
@@ -14,7 +15,7 @@ use super::facts::{self, Machine};
 pub(crate) struct RealWorld {
     pub(crate) machine: Machine,
     pub(crate) cgroups: UnitCgroups,
-    pub(crate) defaults: unit_file::ManagerDefaults,
+    pub(crate) loader: UnitLoader<RealTree>,
     /// Findings of unit files, to be logged once the engine is done.
     pub(crate) findings: RefCell<Vec<(String, String)>>,
 }
@@ -36,17 +37,7 @@ impl World for RealWorld {
             .iter()
             .find_map(|name| name.parse().ok())
             .expect("the second one is a constant that is a valid name");
-        let loaded = LoadedUnit {
-            config: unit_file::UnitConfig::new(name.clone(), &self.defaults),
-            names: vec![name.clone()],
-            name,
-            state: init_api::LoadState::NotFound,
-            error: None,
-            fragment: None,
-            drop_ins: Vec::new(),
-            files: Vec::new(),
-            diagnostics: Vec::new(),
-        };
+        let loaded = self.loader.load(&name);
         let mut findings = self.findings.borrow_mut();
         if findings.len() < 1000 {
             findings.extend(
