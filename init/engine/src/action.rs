@@ -49,6 +49,7 @@ impl ExecKind {
 
 /// A process to be started for a unit.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Spawn {
     /// Comes back in [`Event::Spawned`](crate::Event::Spawned).
     pub token: Token,
@@ -63,17 +64,17 @@ pub struct Spawn {
     pub config: Arc<UnitConfig>,
     /// The unit's cgroup below the root, e.g. `/system.slice/x.service`.
     pub cgroup: Arc<str>,
-    /// Variables that the manager adds last: MAINPID, SERVICE_RESULT, INVOCATION_ID, …
-    /// PATH, USER, LISTEN_PID, WATCHDOG_PID, SYSTEMD_EXEC_PID, JOURNAL_STREAM and the DIRECTORY
+    /// Variables that the manager adds last: MAINPID, `SERVICE_RESULT`, `INVOCATION_ID`, …
+    /// PATH, USER, `LISTEN_PID`, `WATCHDOG_PID`, `SYSTEMD_EXEC_PID`, `JOURNAL_STREAM` and the DIRECTORY
     /// variables are the edge's.
     pub environment: Vec<(String, String)>,
-    /// Descriptors to pass from 3 on, with their LISTEN_FDNAMES. Empty: no LISTEN_ variables.
+    /// Descriptors to pass from 3 on, with their `LISTEN_FDNAMES`. Empty: no LISTEN_ variables.
     pub fds: Vec<(FdHandle, String)>,
     /// The connection for `StandardInput=socket` and its kin.
     pub connection: Option<FdHandle>,
-    /// Whether NOTIFY_SOCKET is set.
+    /// Whether `NOTIFY_SOCKET` is set.
     pub notify: bool,
-    /// WATCHDOG_USEC and WATCHDOG_PID are set when this is.
+    /// `WATCHDOG_USEC` and `WATCHDOG_PID` are set when this is.
     pub watchdog_usec: Option<u64>,
     /// The main process of the unit: it alone gets a watchdog, the tty and `LISTEN_FDS`.
     pub main: bool,
@@ -104,7 +105,7 @@ pub struct LogEntry {
     pub priority: u8,
     /// The text (MESSAGE=).
     pub message: String,
-    /// Further fields: UNIT, MESSAGE_ID, INVOCATION_ID, JOB_ID, JOB_TYPE, JOB_RESULT, …
+    /// Further fields: UNIT, `MESSAGE_ID`, `INVOCATION_ID`, `JOB_ID`, `JOB_TYPE`, `JOB_RESULT`, …
     pub fields: Vec<(&'static str, String)>,
 }
 
@@ -205,7 +206,7 @@ pub enum Action {
         /// The processes.
         pids: Vec<Pid>,
     },
-    /// Remove what the unit's settings made: RuntimeDirectory (unless kept), private /tmp.
+    /// Remove what the unit's settings made: `RuntimeDirectory` (unless kept), private /tmp.
     CleanUp {
         /// The unit.
         unit: Arc<str>,
@@ -296,29 +297,29 @@ pub enum Action {
     },
     /// The machine is to go down, or the manager to end.
     Machine(MachineAction),
-    /// A unit was loaded (signal UnitNew).
+    /// A unit was loaded (signal `UnitNew`).
     UnitNew {
         /// Its id.
         unit: Arc<str>,
     },
-    /// A unit was forgotten (signal UnitRemoved).
+    /// A unit was forgotten (signal `UnitRemoved`).
     UnitRemoved {
         /// Its id.
         unit: Arc<str>,
     },
-    /// A unit's properties changed (signal PropertiesChanged).
+    /// A unit's properties changed (signal `PropertiesChanged`).
     UnitChanged {
         /// Its id.
         unit: Arc<str>,
     },
-    /// A job was queued (signal JobNew).
+    /// A job was queued (signal `JobNew`).
     JobNew {
         /// The job.
         id: u32,
         /// Its unit.
         unit: Arc<str>,
     },
-    /// A job ended (signal JobRemoved).
+    /// A job ended (signal `JobRemoved`).
     JobRemoved {
         /// The job.
         id: u32,
@@ -327,7 +328,7 @@ pub enum Action {
         /// How it ended.
         result: JobResult,
     },
-    /// The job queue ran empty for the first time (signal StartupFinished).
+    /// The job queue ran empty for the first time (signal `StartupFinished`).
     StartupFinished,
     /// A service ended unsuccessfully or not; for clients that wait on the unit (`--wait`).
     ServiceEnded {

@@ -8,6 +8,7 @@ use crate::{stamp::Stamp, units::UnitId};
 
 /// A job in the queue. A unit has at most one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Job {
     pub(crate) id: u32,
     pub(crate) unit: UnitId,

@@ -114,7 +114,7 @@ impl Engine {
         }
     }
 
-    /// A client asks for a signal (KillUnit).
+    /// A client asks for a signal (`KillUnit`).
     pub(crate) fn kill_by_request(
         &mut self,
         id: UnitId,
@@ -129,10 +129,10 @@ impl Engine {
         let mut named = Vec::new();
         match who {
             KillWho::Main | KillWho::MainFail => {
-                named.extend(Some(main.ok_or_else(|| missing("main"))?))
+                named.extend(Some(main.ok_or_else(|| missing("main"))?));
             }
             KillWho::Control | KillWho::ControlFail => {
-                named.extend(Some(control.ok_or_else(|| missing("control"))?))
+                named.extend(Some(control.ok_or_else(|| missing("control"))?));
             }
             KillWho::All | KillWho::AllFail => named.extend(main.into_iter().chain(control)),
         }

@@ -176,7 +176,7 @@ impl Engine {
     fn fail_by_limit(&mut self, id: UnitId) {
         match &mut self.units[id].machine {
             Machine::Service(_) => {
-                self.service_enter_dead(id, init_api::ServiceResult::StartLimitHit, false)
+                self.service_enter_dead(id, init_api::ServiceResult::StartLimitHit, false);
             }
             Machine::Socket(socket) => {
                 socket.result = init_api::SocketResult::StartLimitHit;

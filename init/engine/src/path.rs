@@ -136,9 +136,9 @@ impl Engine {
 
     /// The edge saw something happen to a watched path.
     pub(crate) fn path_changed(&mut self, id: UnitId, index: usize, world: &dyn World) {
-        if !self
+        if self
             .path_unit(id)
-            .is_some_and(|path| path.state == PathState::Waiting)
+            .is_none_or(|path| path.state != PathState::Waiting)
         {
             return;
         }

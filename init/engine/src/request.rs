@@ -8,23 +8,23 @@ use crate::event::Pid;
 /// What a client wants done with a unit. Collapsed to a job type by the unit's state at call time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// StartUnit
+    /// `StartUnit`
     Start,
-    /// StopUnit
+    /// `StopUnit`
     Stop,
-    /// ReloadUnit
+    /// `ReloadUnit`
     Reload,
-    /// RestartUnit
+    /// `RestartUnit`
     Restart,
-    /// TryRestartUnit
+    /// `TryRestartUnit`
     TryRestart,
-    /// ReloadOrRestartUnit
+    /// `ReloadOrRestartUnit`
     ReloadOrRestart,
-    /// ReloadOrTryRestartUnit
+    /// `ReloadOrTryRestartUnit`
     ReloadOrTryRestart,
 }
 
-/// Which processes of a unit a KillUnit is for.
+/// Which processes of a unit a `KillUnit` is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KillWho {
     /// The main process.
@@ -179,12 +179,12 @@ pub enum RequestError {
         /// The unit.
         unit: String,
     },
-    /// RefuseManualStart= or RefuseManualStop=.
+    /// `RefuseManualStart`= or `RefuseManualStop`=.
     #[error(
         "Operation refused, unit {0} may be requested by dependency only (it is configured to refuse manual start/stop)."
     )]
     OnlyByDependency(String),
-    /// Isolation of a unit without AllowIsolate=.
+    /// Isolation of a unit without `AllowIsolate`=.
     #[error("Operation refused, unit may not be isolated.")]
     NoIsolation,
     /// Isolate with another verb than start.

@@ -101,6 +101,7 @@ pub(crate) struct Monitor {
 
 /// What a service is at. See the module's text for the machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Service {
     pub(crate) state: ServiceState,
     pub(crate) result: ServiceResult,

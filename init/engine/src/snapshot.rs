@@ -39,6 +39,7 @@ pub struct Snapshot {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct UnitSnapshot {
     id: UnitId,
     name: String,

@@ -285,9 +285,9 @@ impl Engine {
 
     /// Traffic on a socket with `Accept=no`.
     pub(crate) fn socket_ready(&mut self, id: UnitId, world: &dyn World) {
-        if !self
+        if self
             .socket(id)
-            .is_some_and(|socket| socket.state == SocketState::Listening)
+            .is_none_or(|socket| socket.state != SocketState::Listening)
         {
             return;
         }
@@ -658,7 +658,7 @@ impl Engine {
         match socket.state {
             SocketState::StartPre if well => self.socket_open(id),
             SocketState::StartPre => {
-                self.socket_enter_signal(id, SocketState::FinalSigterm, result, world)
+                self.socket_enter_signal(id, SocketState::FinalSigterm, result, world);
             }
             SocketState::StartPost if well => self.socket_enter_listening(id),
             SocketState::StartPost => self.socket_enter_stop(id, result, world),
@@ -684,24 +684,24 @@ impl Engine {
         let late = SocketResult::Timeout;
         match state {
             SocketState::StartPre => {
-                self.socket_enter_signal(id, SocketState::FinalSigterm, late, world)
+                self.socket_enter_signal(id, SocketState::FinalSigterm, late, world);
             }
             SocketState::StartPost => self.socket_enter_stop(id, late, world),
             SocketState::StopPre => {
-                self.socket_enter_signal(id, SocketState::StopPreSigterm, late, world)
+                self.socket_enter_signal(id, SocketState::StopPreSigterm, late, world);
             }
             SocketState::StopPreSigterm => {
-                self.socket_enter_signal(id, SocketState::StopPreSigkill, late, world)
+                self.socket_enter_signal(id, SocketState::StopPreSigkill, late, world);
             }
             SocketState::StopPreSigkill => {
                 self.socket_note(id, late);
                 self.socket_enter_stop_post(id, world);
             }
             SocketState::StopPost => {
-                self.socket_enter_signal(id, SocketState::FinalSigterm, late, world)
+                self.socket_enter_signal(id, SocketState::FinalSigterm, late, world);
             }
             SocketState::FinalSigterm => {
-                self.socket_enter_signal(id, SocketState::FinalSigkill, late, world)
+                self.socket_enter_signal(id, SocketState::FinalSigkill, late, world);
             }
             SocketState::FinalSigkill => {
                 self.socket_note(id, late);
@@ -720,7 +720,7 @@ impl Engine {
         }
         match socket.state {
             SocketState::StopPreSigterm | SocketState::StopPreSigkill => {
-                self.socket_enter_stop_post(id, world)
+                self.socket_enter_stop_post(id, world);
             }
             SocketState::FinalSigterm | SocketState::FinalSigkill => self.socket_enter_dead(id),
             _ => {}

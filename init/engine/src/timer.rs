@@ -238,9 +238,9 @@ impl Engine {
         let Some(settings) = config.timer() else {
             return;
         };
-        if !self
+        if self
             .timer(id)
-            .is_some_and(|timer| timer.state == TimerState::Waiting)
+            .is_none_or(|timer| timer.state != TimerState::Waiting)
         {
             return;
         }
@@ -290,10 +290,8 @@ impl Engine {
                     self.timer_enter_waiting(id, world, false);
                 }
             }
-            TimerState::Running if !starting => {
-                if state.is_inactive() {
-                    self.timer_enter_waiting(id, world, false);
-                }
+            TimerState::Running if !starting && state.is_inactive() => {
+                self.timer_enter_waiting(id, world, false);
             }
             _ => {}
         }

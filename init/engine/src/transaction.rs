@@ -65,6 +65,7 @@ enum Half {
 
 /// How a job enters the transaction.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Pull {
     by: Option<usize>,
     matters: bool,
@@ -118,7 +119,7 @@ impl Transaction<'_> {
         match mode {
             JobMode::Isolate => self.add_isolation()?,
             JobMode::Triggering => {
-                self.add_all(unit, |dep| dep == Dep::TriggeredBy, JobType::Stop)?
+                self.add_all(unit, |dep| dep == Dep::TriggeredBy, JobType::Stop)?;
             }
             JobMode::RestartDependencies => {
                 self.add_all(unit, Dep::propagates_restart, JobType::TryRestart)?;
@@ -160,11 +161,13 @@ impl Transaction<'_> {
                 conflicts: pull.conflicts,
             });
         }
-        if is_new && !pull.ignore_requirements && kind != JobType::Nop {
-            if let Err(error) = self.pull_in(index, kind, unit, pull.ignore_order) {
-                self.delete(index, true);
-                return Err(error);
-            }
+        if is_new
+            && !pull.ignore_requirements
+            && kind != JobType::Nop
+            && let Err(error) = self.pull_in(index, kind, unit, pull.ignore_order)
+        {
+            self.delete(index, true);
+            return Err(error);
         }
         Ok(index)
     }

@@ -49,6 +49,7 @@ pub(crate) struct Files {
 
 /// A loaded unit.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Unit {
     /// The id.
     pub(crate) name: Arc<str>,

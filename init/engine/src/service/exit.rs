@@ -217,7 +217,7 @@ impl Engine {
                 self.service_enter_signal(id, ServiceState::StopSigterm, result, world);
             }
             ServiceState::Start | ServiceState::Running => {
-                self.service_enter_running(id, result, world)
+                self.service_enter_running(id, result, world);
             }
             ServiceState::StartPost | ServiceState::Reload if control => {}
             ServiceState::StartPost
@@ -346,7 +346,7 @@ impl Engine {
             | ServiceState::Start
             | ServiceState::StartPost
             | ServiceState::Stop => {
-                self.service_enter_signal(id, ServiceState::StopSigterm, result, world)
+                self.service_enter_signal(id, ServiceState::StopSigterm, result, world);
             }
             ServiceState::Reload => self.service_reloaded(id, result, world),
             ServiceState::StopWatchdog | ServiceState::StopSigterm | ServiceState::StopSigkill
@@ -355,7 +355,7 @@ impl Engine {
                 self.service_enter_stop_post(id, result, world);
             }
             ServiceState::StopPost => {
-                self.service_enter_signal(id, ServiceState::FinalSigterm, result, world)
+                self.service_enter_signal(id, ServiceState::FinalSigterm, result, world);
             }
             ServiceState::FinalWatchdog
             | ServiceState::FinalSigterm

@@ -279,18 +279,18 @@ impl Engine {
         let bad = ServiceResult::Resources;
         match state {
             ServiceState::Condition | ServiceState::StartPre => {
-                self.service_enter_dead(id, bad, true)
+                self.service_enter_dead(id, bad, true);
             }
             ServiceState::Start => {
-                self.service_enter_signal(id, ServiceState::StopSigterm, bad, world)
+                self.service_enter_signal(id, ServiceState::StopSigterm, bad, world);
             }
             ServiceState::StartPost => self.service_enter_stop(id, bad, world),
             ServiceState::Reload => self.service_reloaded(id, bad, world),
             ServiceState::Stop => {
-                self.service_enter_signal(id, ServiceState::StopSigterm, bad, world)
+                self.service_enter_signal(id, ServiceState::StopSigterm, bad, world);
             }
             ServiceState::StopPost => {
-                self.service_enter_signal(id, ServiceState::FinalSigterm, bad, world)
+                self.service_enter_signal(id, ServiceState::FinalSigterm, bad, world);
             }
             _ => {}
         }

@@ -109,9 +109,11 @@ impl Engine {
     /// No ping in time.
     pub(crate) fn service_watchdog_expired(&mut self, id: UnitId, world: &dyn World) {
         let config = Arc::clone(&self.units[id].config);
-        let limit = self
-            .service_watchdog_usec(id)
-            .unwrap_or(config.service().map_or(0, |s| s.watchdog.as_micros()));
+        let limit = self.service_watchdog_usec(id).unwrap_or_else(|| {
+            config
+                .service()
+                .map_or(0, |settings| settings.watchdog.as_micros())
+        });
         if !self.service(id).is_some_and(super::Service::is_watched) {
             return;
         }

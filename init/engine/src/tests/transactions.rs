@@ -338,7 +338,9 @@ fn cancelling_a_job_ends_it_and_leaves_the_unit() {
 }
 
 /// A graph of a few units with edges at random, and requests at random.
-fn graphs() -> impl Strategy<Value = (Vec<(usize, usize, usize)>, Vec<(usize, usize, usize)>)> {
+type Triples = Vec<(usize, usize, usize)>;
+
+fn graphs() -> impl Strategy<Value = (Triples, Triples)> {
     let edges = proptest::collection::vec((0..6usize, 0..7usize, 0..6usize), 0..16);
     let requests = proptest::collection::vec((0..6usize, 0..4usize, 0..4usize), 1..12);
     (edges, requests)

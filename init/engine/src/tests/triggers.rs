@@ -250,16 +250,14 @@ fn a_transient_scope_takes_processes_in_and_ends_with_the_last() {
         .unwrap();
     assert_eq!(bench.state("d.scope"), "active (running)");
     assert_eq!(bench.state("system.slice"), "active (active)");
-    assert!(
-        bench
-            .ask(Request::StartTransient {
-                unit: "d.scope".to_owned(),
-                mode: JobMode::Replace,
-                pids: vec![pid],
-                controller: None,
-            })
-            .is_err()
-    );
+    bench
+        .ask(Request::StartTransient {
+            unit: "d.scope".to_owned(),
+            mode: JobMode::Replace,
+            pids: vec![pid],
+            controller: None,
+        })
+        .unwrap_err();
     bench.ends(pid, OK);
     assert_eq!(bench.state("d.scope"), "inactive (dead)");
     bench.collect();
