@@ -123,7 +123,7 @@ impl Engine {
         let mut triggers: Option<bool> = None;
         let mut each = Vec::new();
         for condition in conditions {
-            let held = world.condition(condition);
+            let held = world.condition(condition) != condition.negate;
             each.push(if held { 1 } else { -1 });
             if condition.trigger {
                 triggers = Some(triggers.unwrap_or(false) || held);

@@ -4,13 +4,17 @@
 use std::sync::Arc;
 
 use init_api::{ActiveState, LoadState, UnitType};
-use unit_file::{Dependency, DependencyKind, DependencyOrigin, LoadedUnit, UnitConfig, UnitName};
+use unit_file::{
+    Dependency, DependencyKind, DependencyOrigin, LoadedUnit, UnitConfig, UnitName,
+    implicit_dependencies,
+};
 
 use crate::{
     Engine,
     action::Action,
     deps::Dep,
     machine::Machine,
+    mount::mount_place,
     stamp::RateLimit,
     unit::{CheckRecord, Stamps, Unit},
     units::UnitId,
@@ -142,10 +146,8 @@ impl Engine {
         for name in &loaded.names {
             self.units.add_name(id, name);
         }
-        let mounted = loaded
-            .config
-            .mount()
-            .is_some_and(|mount| self.mounts.contains_key(&mount.r#where));
+        let mounted =
+            mount_place(&loaded.config).is_some_and(|place| self.mounts.contains_key(&place));
         let unit = &mut self.units[id];
         unit.transient = loaded.is_transient();
         unit.cgroup = Arc::from(cgroup_path(&loaded.config).as_str());
@@ -189,7 +191,7 @@ impl Engine {
             self.units[id].load_state,
             LoadState::Loaded | LoadState::NotFound
         ) {
-            let implied = implied_dependencies(&config);
+            let implied = implicit_dependencies(&config);
             let own = if self.units[id].load_state == LoadState::Loaded {
                 &config.unit.dependencies[..]
             } else {
@@ -218,7 +220,7 @@ impl Engine {
         let kind = edge_kind(dependency.kind);
         let other = self.adopt(&dependency.other, world, fresh);
         let optional_mount = dependency.origin == DependencyOrigin::Implicit
-            && kind == Dep::Requires
+            && matches!(kind, Dep::Requires | Dep::Wants)
             && self.units[other].kind == UnitType::Mount
             && self.units[other].load_state != LoadState::Loaded;
         if !optional_mount {
@@ -412,28 +414,4 @@ impl Engine {
         }
         self.actions.push(Action::UnitRemoved { unit: unit.name });
     }
-}
-
-/// Implicit and default dependencies.
-fn implied_dependencies(config: &UnitConfig) -> Vec<Dependency> {
-    let mut implied = Vec::new();
-    if let Some(other) = config.triggers() {
-        for kind in [DependencyKind::Triggers, DependencyKind::Before] {
-            implied.push(Dependency {
-                kind,
-                other: other.clone(),
-                origin: DependencyOrigin::Implicit,
-            });
-        }
-    }
-    if let Some(slice) = &config.cgroup.slice {
-        for kind in [DependencyKind::Requires, DependencyKind::After] {
-            implied.push(Dependency {
-                kind,
-                other: slice.clone(),
-                origin: DependencyOrigin::Implicit,
-            });
-        }
-    }
-    implied
 }

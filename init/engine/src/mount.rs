@@ -138,6 +138,16 @@ fn implied(config: &UnitConfig, kind: ExecKind) -> Option<Command> {
     Some(command(words))
 }
 
+/// Where a mount unit's file system goes: by its settings, else by its name.
+pub(crate) fn mount_place(config: &UnitConfig) -> Option<String> {
+    let mount = config.mount()?;
+    if mount.r#where.is_empty() {
+        config.name.to_path()
+    } else {
+        Some(mount.r#where.clone())
+    }
+}
+
 fn timeout(config: &UnitConfig) -> u64 {
     match &config.kind {
         KindConfig::Mount(mount) => mount.timeout.as_micros(),
@@ -163,10 +173,7 @@ impl Engine {
 
     /// Whether the kernel's table lists the unit's place. Swaps are not in it.
     fn is_mounted(&self, id: UnitId) -> bool {
-        self.units[id]
-            .config
-            .mount()
-            .is_some_and(|mount| self.mounts.contains_key(&mount.r#where))
+        mount_place(&self.units[id].config).is_some_and(|place| self.mounts.contains_key(&place))
     }
 
     fn mount_set_state(&mut self, id: UnitId, state: MountState) {
@@ -467,7 +474,8 @@ impl Engine {
     /// Brings one mount unit in step with the table.
     pub(crate) fn mount_look(&mut self, id: UnitId) {
         let Some(mount) = self.mount(id) else { return };
-        let mounted = self.is_mounted(id);
+        // The root is there for as long as there is anybody to ask.
+        let mounted = self.is_mounted(id) || self.units[id].perpetual;
         match mount.state {
             MountState::Dead | MountState::Failed if mounted => {
                 if let Some(mount) = self.mount_mut(id) {

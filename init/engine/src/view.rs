@@ -306,8 +306,8 @@ impl<'a> UnitView<'a> {
 
     /// The mount's part: the entry of the kernel's table, if it is mounted.
     pub fn mounted(&self) -> Option<&'a MountPoint> {
-        let place = &self.unit.config.mount()?.r#where;
-        self.engine.mounts.get(place)
+        let place = crate::mount::mount_place(&self.unit.config)?;
+        self.engine.mounts.get(&place)
     }
 
     /// `Result` of whatever type it is; `success` for types without one.

@@ -11,7 +11,7 @@ pub trait World {
     /// Called for valid unit names only; absence is a load state, not an error.
     fn load(&self, name: &str) -> LoadedUnit;
 
-    /// Whether a condition or assert holds, negation included ([`unit_file::evaluate`]).
+    /// Whether what a condition or assert asks is so. The engine applies `!` itself.
     fn condition(&self, condition: &Condition) -> bool;
 
     /// Whether there is a process in the cgroup or below it.

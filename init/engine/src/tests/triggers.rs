@@ -315,7 +315,7 @@ fn a_mount_runs_mount_and_is_mounted_when_the_kernel_says_so() {
 #[test]
 fn a_mount_that_fails_is_failed_with_the_exit_code() {
     let mut bench = Bench::new(
-        "=== mnt-x.mount\n[Unit]\nDefaultDependencies=no\n[Mount]\nWhat=/dev/none\nWhere=/mnt/x\n",
+        "=== mnt-x.mount\n[Unit]\nDefaultDependencies=no\n[Mount]\nWhat=none\nWhere=/mnt/x\n",
     );
     bench.event(table(&["/"]));
     bench.start("mnt-x.mount");
