@@ -341,7 +341,8 @@ fn unit_files(configs: &[CloudConfig], units: &[&Unit], plan: &mut Plan) {
 
 fn one_unit<'u>(unit: &'u Unit, spoiled: &mut BTreeSet<&'u str>, changes: &mut Vec<Change>) {
     let path = place(&unit.name, unit.runtime);
-    if let Some(content) = &unit.content {
+    // A mask replaces the unit file: its content would be lost a moment later.
+    if let Some(content) = unit.content.as_ref().filter(|_| !unit.mask) {
         changes.push(Change::WriteUnit {
             unit: unit.name.clone(),
             path: path.clone(),
