@@ -5,6 +5,7 @@
 //! - [`UnitLoader`] reads a unit with its aliases and drop-ins into a [`LoadedUnit`], whose
 //!   [`UnitConfig`] has every default filled in and whose [`Diagnostic`]s name file and line.
 //! - [`Command`] and [`expand_argv`]: command lines at load and at exec.
+//! - [`Installer`] plans enable, disable, mask and their kin; [`apply`] carries a plan out.
 //! - [`implicit_dependencies`]: what units depend on without saying so.
 //! - [`Calendar`]: points in time of timers.
 //!
@@ -35,6 +36,7 @@ mod diagnostic;
 mod directive;
 mod glob;
 mod implicit;
+mod install;
 mod load;
 mod name;
 mod specifier;
@@ -56,6 +58,9 @@ pub use directive::{Assigned, assign, directives};
 pub use environment::parse_environment_file;
 pub use glob::{glob_matches, is_glob};
 pub use implicit::{implicit_dependencies, mounts_above};
+pub use install::{
+    Change, ChangeKind, InstallError, Installer, Plan, Preset, PresetMode, UnitFileState, apply,
+};
 pub use load::{LoadedUnit, SearchPath, UnitLoader, parse_unit};
 pub use name::{UnitName, UnitNameError};
 pub use specifier::{Facts, SpecifierError, Specifiers};

@@ -11,7 +11,7 @@ mod dropins;
 mod folders;
 mod index;
 mod read;
-mod search;
+pub(crate) mod search;
 mod verify;
 
 use index::Index;
@@ -118,6 +118,16 @@ impl<T: Tree> UnitLoader<T> {
     /// The files.
     pub const fn tree(&self) -> &T {
         &self.tree
+    }
+
+    /// The search path.
+    pub const fn search(&self) -> &SearchPath {
+        &self.search
+    }
+
+    /// The facts.
+    pub const fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     /// The facts, to be brought up to date.

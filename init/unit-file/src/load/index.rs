@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::SearchPath;
-use crate::{Kind, Tree, UnitName, command::simplify};
+use super::{SearchPath, search::link_target};
+use crate::{Kind, Tree, UnitName};
 
 /// The listed folders.
 #[derive(Debug)]
@@ -193,22 +193,4 @@ fn is_alias(name: &UnitName, of: &UnitName) -> bool {
             (false, true) => name.is_instance(),
             (false, false) => true,
         }
-}
-
-/// Where a link in a folder points, made absolute and simple without looking at files.
-pub(crate) fn link_target(folder: &str, target: &str) -> String {
-    let absolute = if target.starts_with('/') {
-        simplify(target)
-    } else {
-        simplify(&format!("{folder}/{target}"))
-    };
-    let mut parts: Vec<&str> = Vec::new();
-    for part in absolute.split('/').filter(|part| !part.is_empty()) {
-        if part == ".." {
-            parts.pop();
-        } else {
-            parts.push(part);
-        }
-    }
-    format!("/{}", parts.join("/"))
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::command::simplify;
+
 /// The folders, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SearchPath(pub Vec<String>);
@@ -44,4 +46,22 @@ impl SearchPath {
             || (folder.starts_with("/lib")
                 && self.0.iter().any(|known| *known == format!("/usr{folder}")))
     }
+}
+
+/// Where a link in a folder points, made absolute and simple without looking at files.
+pub(crate) fn link_target(folder: &str, target: &str) -> String {
+    let absolute = if target.starts_with('/') {
+        simplify(target)
+    } else {
+        simplify(&format!("{folder}/{target}"))
+    };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in absolute.split('/').filter(|part| !part.is_empty()) {
+        if part == ".." {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
+    }
+    format!("/{}", parts.join("/"))
 }
