@@ -66,7 +66,11 @@ fn prepare_process(place: Place) -> std::io::Result<()> {
         .open("/dev/null")
     {
         let number = null.as_raw_fd();
-        init_sys::exec::place(&[(number, 0), (number, 1), (number, 2)])?;
+        init_sys::exec::place(&[(number, 0)])?;
+        // A container's manager reads what its PID 1 prints; a machine's console is written by name.
+        if place == Place::Machine {
+            init_sys::exec::place(&[(number, 1), (number, 2)])?;
+        }
     }
     init_sys::exec::cloexec_from(3);
     Ok(())

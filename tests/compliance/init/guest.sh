@@ -46,7 +46,8 @@ ln -s /proc/self/fd dev/fd
 ln -s fd/0 dev/stdin
 ln -s fd/1 dev/stdout
 ln -s fd/2 dev/stderr
-: >dev/console
+: >mnt/console
+ln -s /mnt/console dev/console
 mount -t tmpfs -o mode=755,nosuid,nodev run run
 mkdir -p run/systemd/system
 
@@ -79,4 +80,4 @@ pivot_root . old
 cd /
 umount -l /old
 exec env -i container=garboard PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$start" \
-    </dev/null >/dev/null 2>&1
+    </dev/null >>/mnt/console 2>&1

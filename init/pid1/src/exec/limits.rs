@@ -68,8 +68,12 @@ pub(crate) fn oom(config: &ExecConfig) -> Result<(), Failed> {
     let Some(value) = config.oom_score_adjust else {
         return Ok(());
     };
-    fs::write("/proc/self/oom_score_adj", value.to_string())
-        .step(code::OOM_ADJUST, || format!("set OOMScoreAdjust={value}"))
+    match fs::write("/proc/self/oom_score_adj", value.to_string()) {
+        // In a container the right to lower it is often missing; that is no reason not to start.
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        other => other,
+    }
+    .step(code::OOM_ADJUST, || format!("set OOMScoreAdjust={value}"))
 }
 
 /// Nice level, CPU and I/O scheduling, CPUs.
