@@ -7,6 +7,8 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/garboard
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 export CARGO_TERM_COLOR ?= auto
 IMAGE := target/image/garboard.qcow2
+# The image's own etcd2, which runs on this host too: as the discovery service of the machines' cloud-configs.
+export GARBOARD_ETCD2 ?= $(CACHE)/cargo/dynamic/x86_64-unknown-linux-gnu/release/etcd2
 PURE := -p init-api -p unit-file -p dbus -p unit-engine -p etcd-api -p etcd-store -p cloud-config-document
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 # nextest where it is installed, plain cargo test elsewhere (then machines still run one at a time).

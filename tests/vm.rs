@@ -53,14 +53,10 @@ pub fn etcd2() -> Option<PathBuf> {
     }
     let own = std::env::current_exe().ok()?;
     let built = own.ancestors().nth(3)?;
-    [
-        "release/etcd2",
-        "debug/etcd2",
-        "x86_64-unknown-linux-gnu/release/etcd2",
-    ]
-    .iter()
-    .map(|name| built.join(name))
-    .find(|program| program.exists())
+    ["release/etcd2", "debug/etcd2"]
+        .iter()
+        .map(|name| built.join(name))
+        .find(|program| program.exists())
 }
 
 /// A discovery service on this host for a cluster of one, and the tutorial's user-data that names it.

@@ -14,7 +14,7 @@ use crate::{Accelerator, Form, Run};
 /// The steps of a boot that a person wants to see, in order.
 const STEPS: [(&str, Step); 5] = [
     ("kernel", Step::Console("Linux version")),
-    ("PID 1", Step::Console("systemd[1]:")),
+    ("PID 1", Step::Console(" on Garboard")),
     ("network", Step::Lease),
     ("user-data", Step::UserData),
     ("ssh", Step::Login),

@@ -52,7 +52,7 @@ pub(crate) fn by_instructions(image: &Path) -> Result<Vec<Milestone>, HarnessErr
         .start(&lab)?;
     let mut milestones = Vec::new();
     console_milestone(&machine, "kernel", "Linux version", &mut milestones)?;
-    console_milestone(&machine, "PID 1", "systemd[1]:", &mut milestones)?;
+    console_milestone(&machine, "PID 1", " on Garboard", &mut milestones)?;
     reach(&machine, "ssh", &mut milestones, || {
         machine.ssh().has_banner()
     })?;
@@ -72,7 +72,7 @@ pub(crate) fn by_the_clock(image: &Path) -> Result<Timed, HarnessError> {
         .user_data(USER_DATA)
         .start(&lab)?;
     let mut milestones = Vec::new();
-    console_milestone(&machine, "PID 1", "systemd[1]:", &mut milestones)?;
+    console_milestone(&machine, "PID 1", " on Garboard", &mut milestones)?;
     reach(&machine, "ssh", &mut milestones, || {
         machine.ssh().has_banner()
     })?;
@@ -147,7 +147,7 @@ fn from_the_guest(machine: &Machine, milestones: &mut [Milestone]) -> Result<(),
     for milestone in milestones {
         let since_kernel = match milestone.name {
             "kernel" => Some(0.0),
-            "PID 1" => stamp("systemd[1]:"),
+            "PID 1" => stamp(" on Garboard"),
             "ssh" => Some(show("sshd.service")?),
             "etcd2" => Some(show("etcd2.service")?),
             _ => None,

@@ -13,7 +13,7 @@ use crate::ok;
 fn openstacks_usual_board_boots_by_bios_to_a_login_on_the_serial_port_and_obeys_the_power_button() {
     let lab = ok(Lab::new("pc"));
     let machine = ok(vm::node(&lab, "node1").chipset(Chipset::Pc).start(&lab));
-    ok(machine.wait_for_console("systemd[1]:", Patience::BOOT));
+    ok(machine.wait_for_console(" on Garboard", Patience::BOOT));
     ok(machine.wait_for_console("node1 login:", Patience::BOOT));
     let text = machine.console().text();
     let first = text.lines().position(|line| line.contains("Linux version"));
