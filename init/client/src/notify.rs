@@ -35,17 +35,44 @@ pub fn ready(status: &str) -> io::Result<bool> {
     notify(&format!("READY=1\nSTATUS={status}"))
 }
 
+/// [`notify`] in the name of another process, as root may: a helper speaks for the script that
+/// called it. Without that right it speaks for itself.
+///
+/// # Errors
+/// As [`notify`].
+pub fn notify_as(pid: i32, state: &str) -> io::Result<bool> {
+    let Ok(path) = std::env::var("NOTIFY_SOCKET") else {
+        return Ok(false);
+    };
+    if path.is_empty() {
+        return Ok(false);
+    }
+    let datagram = connected(&path)?;
+    if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+        let sender = rustix::net::UCred {
+            pid,
+            uid: rustix::process::getuid(),
+            gid: rustix::process::getgid(),
+        };
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let fits = control.push(SendAncillaryMessage::ScmCredentials(sender));
+        let parts = [IoSlice::new(state.as_bytes())];
+        if fits
+            && rustix::net::sendmsg(&datagram, &parts, &mut control, SendFlags::NOSIGNAL).is_ok()
+        {
+            return Ok(true);
+        }
+    }
+    send(&path, state, &[]).map(|()| true)
+}
+
 /// Sends to one socket: a path, or `@name` in the abstract name space.
 ///
 /// # Errors
 /// When it cannot be reached.
 pub fn send(socket: &str, state: &str, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let address = match socket.strip_prefix('@') {
-        Some(name) => SocketAddr::from_abstract_name(name)?,
-        None => SocketAddr::from_pathname(socket)?,
-    };
-    let datagram = UnixDatagram::unbound()?;
-    datagram.connect_addr(&address)?;
+    let datagram = connected(socket)?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(64))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
@@ -58,6 +85,16 @@ pub fn send(socket: &str, state: &str, fds: &[BorrowedFd<'_>]) -> io::Result<()>
         SendFlags::NOSIGNAL,
     )?;
     Ok(())
+}
+
+fn connected(socket: &str) -> io::Result<UnixDatagram> {
+    let address = match socket.strip_prefix('@') {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(socket)?,
+    };
+    let datagram = UnixDatagram::unbound()?;
+    datagram.connect_addr(&address)?;
+    Ok(datagram)
 }
 
 /// Waits until the manager has read everything sent before (`BARRIER=1`): it closes our pipe.

@@ -4,14 +4,26 @@
 //! (`tools systemctl status`). Every tool is one module with a `main`; nothing here decides more
 //! than that.
 
+mod cat;
+mod cli;
 mod clock;
+mod delta;
+mod escape;
+mod hostname;
 mod journalctl;
 mod log;
+mod login;
+mod machine;
+mod notify;
 mod pager;
 mod props;
+mod run;
 mod style;
+mod sysctl;
 mod systemctl;
 mod table;
+mod timedate;
+mod tmpfiles;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -32,6 +44,20 @@ const TOOLS: &[(&str, Main)] = &[
     ("reboot", |args| systemctl::legacy("reboot", rest(&args))),
     ("halt", |args| systemctl::legacy("halt", rest(&args))),
     ("shutdown", |args| systemctl::shutdown(rest(&args))),
+    ("hostnamectl", hostname::main),
+    ("timedatectl", timedate::main),
+    ("loginctl", login::main),
+    ("systemd-notify", notify::main),
+    ("systemd-cat", cat::main),
+    ("systemd-run", run::main),
+    ("systemd-escape", escape::main),
+    ("systemd-detect-virt", machine::detect_virt),
+    ("systemd-cgls", machine::cgls),
+    ("systemd-tmpfiles", tmpfiles::main),
+    ("systemd-sysctl", sysctl::main),
+    ("systemd-machine-id-setup", machine::machine_id_setup),
+    ("systemd-id128", machine::id128),
+    ("systemd-delta", delta::main),
 ];
 
 fn rest(args: &[OsString]) -> &[OsString] {

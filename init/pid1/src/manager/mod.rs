@@ -238,9 +238,9 @@ impl Manager {
         self.world.cgroups.unit_of(i32::try_from(pid).unwrap_or(0))
     }
 
-    /// A unit as its files say now, without loading it into the engine.
-    pub(crate) fn read_unit(&self, name: &str) -> unit_file::LoadedUnit {
-        unit_engine::World::load(&self.world, name)
+    /// The unit files.
+    pub(crate) fn loader(&self) -> &unit_file::UnitLoader<init_sys::tree::RealTree> {
+        &self.world.loader
     }
 
     /// A request of a client: decided by the engine, all its actions carried out.

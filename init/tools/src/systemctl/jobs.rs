@@ -1,10 +1,10 @@
 //! start, stop, restart, reload and their kin: queue jobs, wait for them, tell how they ended.
 
 use init_api::{JobResult, UnitType};
-use init_client::{ClientError, Value, names};
+use init_client::{ClientError, Manager, Value, names};
 
 use super::{Context, Failure, chain, complain, exit_code, expand};
-use crate::style;
+use crate::style::{self, Style};
 
 /// Verbs as typed, the method they call, and the verb of their messages.
 const VERBS: [(&str, &str, &str); 12] = [
@@ -189,10 +189,14 @@ fn tell_result(cx: &mut Context, unit: &str, result: JobResult) -> Result<(), Fa
 
 /// Why a service's job failed, in the words that its `Result` stands for.
 fn tell_failure(cx: &mut Context, unit: &str) -> Result<(), Failure> {
-    let style = cx.style;
-    let result = cx
-        .manager()?
-        .unit_property(unit, "org.freedesktop.systemd1.Service", "Result");
+    tell_job_failure(cx.manager()?, unit);
+    Ok(())
+}
+
+/// The same for other tools.
+pub(crate) fn tell_job_failure(manager: &mut Manager, unit: &str) {
+    let style = Style::named(std::env::var("SYSTEMCTL_STYLE").ok().as_deref());
+    let result = manager.unit_property(unit, "org.freedesktop.systemd1.Service", "Result");
     let result = result
         .ok()
         .and_then(|v| v.as_str().map(str::to_owned))
@@ -204,7 +208,6 @@ fn tell_failure(cx: &mut Context, unit: &str) -> Result<(), Failure> {
     if result == "start-limit-hit" {
         complain(&style.say(style::FORCE_START, &[unit, unit]));
     }
-    Ok(())
 }
 
 fn cause(result: &str) -> Option<&'static str> {

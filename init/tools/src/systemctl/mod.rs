@@ -25,6 +25,7 @@ use std::process::ExitCode;
 
 use init_client::{ClientError, Manager};
 
+pub(crate) use jobs::tell_job_failure;
 pub(crate) use machine::{legacy, shutdown};
 pub(crate) use names::mangle;
 pub(crate) use options::Options;

@@ -27,7 +27,8 @@ pub(super) fn unit(cx: &mut Context, name: &str) -> Result<UnitView, Failure> {
     if cx.style.shows_newer_lines() {
         view.triggered_by = with_states(cx, &view.props.list("TriggeredBy"));
     } else {
-        view.written = super::super::offline::written_commands(&view.props);
+        view.written = written(cx, &id);
+        show_link_target(&mut view.props);
     }
     if cx.options.lines > 0 {
         view.log = log::of_unit(
@@ -45,6 +46,34 @@ fn with_states(cx: &mut Context, units: &[String]) -> Vec<(String, String)> {
         .iter()
         .map(|unit| (unit.clone(), list::active_state(cx, unit)))
         .collect()
+}
+
+/// The command lines as written, which our PID 1 tells on an interface of its own; others do not.
+fn written(cx: &mut Context, unit: &str) -> Vec<(String, Vec<String>)> {
+    let Ok(manager) = cx.manager() else {
+        return Vec::new();
+    };
+    let lists = manager.all_properties(&bus::unit_path(unit), "io.garboard.Commands");
+    lists
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(name, lines)| (name, lines.as_strings()))
+        .collect()
+}
+
+/// In 2016 the file of a linked unit was shown where it really is.
+fn show_link_target(props: &mut Props) {
+    if !props.text("UnitFileState").starts_with("linked") {
+        return;
+    }
+    let Ok(target) = std::fs::read_link(props.text("FragmentPath")) else {
+        return;
+    };
+    for (name, value) in &mut props.0 {
+        if name == "FragmentPath" {
+            *value = Value::from(target.to_string_lossy().into_owned());
+        }
+    }
 }
 
 /// The processes of a unit (of everything, for the empty name).
