@@ -240,7 +240,7 @@ impl NetworkFile {
                 }
             }
             "IPv6AcceptRA" | "IPv6AcceptRouterAdvertisements" => {
-                self.accept_ra = Some(boolean(value)?)
+                self.accept_ra = Some(boolean(value)?);
             }
             "Bridge" | "Bond" | "VRF" => self.master = Some(value.to_owned()),
             "VLAN" | "MACVLAN" | "VXLAN" => self.vlans.push(value.to_owned()),
@@ -298,7 +298,7 @@ impl NetworkFile {
             "UseDNS" => dhcp.use_dns = boolean(value)?,
             "UseNTP" => dhcp.use_ntp = boolean(value)?,
             "UseDomains" | "UseDomainName" => {
-                dhcp.use_domains = value == "route" || boolean(value)?
+                dhcp.use_domains = value == "route" || boolean(value)?;
             }
             "UseRoutes" => dhcp.use_routes = boolean(value)?,
             "UseHostname" => dhcp.use_hostname = boolean(value)?,

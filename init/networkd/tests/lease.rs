@@ -6,6 +6,7 @@
 #![expect(
     clippy::tests_outside_test_module,
     clippy::print_stderr,
+    clippy::unwrap_used,
     reason = "an integration test file is a test module, and it says why it is skipped"
 )]
 
@@ -104,7 +105,7 @@ struct Policy {
 }
 
 /// Runs in a namespace of its own with one end of the cable; reports every question's kind.
-fn serve(policy: &Policy, cable: mpsc::Sender<i32>, asked: &mpsc::Sender<(Kind, Message)>) {
+fn serve(policy: &Policy, cable: &mpsc::Sender<i32>, asked: &mpsc::Sender<(Kind, Message)>) {
     unshare(CloneFlags::CLONE_NEWNET).expect("a namespace for the server");
     cable
         .send(nix::unistd::gettid().as_raw())
@@ -214,7 +215,7 @@ fn begin(policy: &Policy, network: &str) -> (tempfile::TempDir, mpsc::Receiver<(
     let (cable, arrived) = mpsc::channel();
     let (asked, questions) = mpsc::channel();
     let policy = policy.clone();
-    std::thread::spawn(move || serve(&policy, cable, &asked));
+    std::thread::spawn(move || serve(&policy, &cable, &asked));
     let server = arrived.recv().unwrap();
     ip("link add near type veth peer name far");
     ip(&format!("link set far netns {server}"));
