@@ -150,7 +150,10 @@ pub(crate) fn run(name: &str, text: &str) {
     for case in cases.iter().filter(|case| case.id.contains(&only)) {
         let wrong = case.check(&guest);
         if wrong.is_some() && std::env::var_os("VERBOSE").is_some() {
-            eprintln!("{}", guest.run("journalctl --no-pager -n 60", Duration::from_secs(10)));
+            eprintln!(
+                "{}",
+                guest.run("journalctl --no-pager -n 60", Duration::from_secs(10))
+            );
         }
         eprintln!(
             "{} {}",
