@@ -3,4 +3,6 @@
 #[cfg(test)]
 mod etcd;
 #[cfg(test)]
+mod cloud_config;
+#[cfg(test)]
 mod init;
