@@ -9,6 +9,9 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 
+/// First number that the descriptors given to a child are parked at while they are put in place.
+const PARKING: RawFd = 700;
+
 /// What to start.
 #[derive(Debug)]
 pub struct Spawn<'a> {
@@ -78,13 +81,13 @@ fn pointers(words: &[CString]) -> Vec<*const libc::c_char> {
 pub fn spawn(what: &Spawn<'_>) -> io::Result<Started> {
     let argv = pointers(&what.argv);
     let env = pointers(&what.env);
-    let mut fds: Vec<RawFd> = what.fds.iter().map(AsRawFd::as_raw_fd).collect();
+    let fds: Vec<RawFd> = what.fds.iter().map(AsRawFd::as_raw_fd).collect();
     let cgroup = what.cgroup.map(|fd| fd.as_raw_fd());
-    let mut child = || become_program(&what.program, &argv, &env, &mut fds);
-    match clone3(cgroup, &mut child) {
+    let child = || become_program(&what.program, &argv, &env, &fds);
+    match clone3(cgroup, child) {
         Ok(started) => Ok(started),
         // Kernels before 5.7, and cgroup trees that do not take it (a v1 folder, a threaded one).
-        Err(e) if cgroup.is_some() && wants_fallback(&e) => clone3(None, &mut child),
+        Err(e) if cgroup.is_some() && wants_fallback(&e) => clone3(None, child),
         Err(e) => Err(e),
     }
 }
@@ -96,7 +99,7 @@ fn wants_fallback(e: &io::Error) -> bool {
     )
 }
 
-fn clone3(cgroup: Option<RawFd>, child: &mut dyn FnMut()) -> io::Result<Started> {
+fn clone3(cgroup: Option<RawFd>, child: impl Fn()) -> io::Result<Started> {
     let mut pidfd: RawFd = -1;
     let mut args = CloneArgs {
         flags: CLONE_PIDFD,
@@ -139,19 +142,19 @@ fn become_program(
     program: &CString,
     argv: &[*const libc::c_char],
     env: &[*const libc::c_char],
-    fds: &mut [RawFd],
+    fds: &[RawFd],
 ) {
-    // First all of them above every target, then down into place: a target may be the source of another.
-    let above = fds.iter().fold(3, |next, _| next + 1);
-    for fd in fds.iter_mut() {
+    let mut slot = 0;
+    for &fd in fds {
         // SAFETY: plain descriptor duplication; a failure leaves the slot closed, which exec shows.
-        *fd = unsafe { libc::fcntl(*fd, libc::F_DUPFD_CLOEXEC, above) };
+        unsafe { libc::fcntl(fd, libc::F_DUPFD, PARKING + slot) };
+        slot += 1;
     }
-    let mut target = 3;
-    for fd in fds.iter() {
+    for index in 0..slot {
         // SAFETY: moves the parked descriptor to its place, without the close-on-exec flag.
-        unsafe { libc::dup2(*fd, target) };
-        target += 1;
+        unsafe { libc::dup2(PARKING + index, 3 + index) };
+        // SAFETY: the parked copy is not needed any more.
+        unsafe { libc::close(PARKING + index) };
     }
     crate::signals::default_all();
     let empty = empty_set();

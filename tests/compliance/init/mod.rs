@@ -5,7 +5,7 @@
 
 mod boot;
 mod cases;
-pub(crate) mod guest;
+mod guest;
 
 macro_rules! groups {
     ($($test:ident $file:literal;)*) => {$(

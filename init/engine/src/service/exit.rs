@@ -162,7 +162,7 @@ impl Engine {
             .map(|index| index + 1)
             .filter(|next| *next < settings.exec_start.len());
         let state = service.state;
-        self.log_exit(id, "Main", exit, real);
+        self.log_exit(id, "Main", exit, result);
         if let Some(next) = next
             && oneshot
             && result == ServiceResult::Success
@@ -301,7 +301,7 @@ impl Engine {
         if state != ServiceState::Reload {
             service.note(result);
         }
-        self.log_exit(id, "Control", exit, real);
+        self.log_exit(id, "Control", exit, result);
         let listed = matches!(
             state,
             ServiceState::Condition

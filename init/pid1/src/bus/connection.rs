@@ -90,9 +90,10 @@ impl Connection {
         format!(":1.{}", self.number)
     }
 
-    /// On the private socket signals go to everybody; on the bus to those who asked.
+    /// On the private socket signals go to everybody; on the bus to those who have a match rule, and
+    /// their library picks what it asked for.
     pub(super) fn wants_signals(&self) -> bool {
-        let asked = self.side == Side::Private || (self.subscribed && self.matches > 0);
+        let asked = self.side == Side::Private || self.matches > 0;
         asked && self.handshake.is_none() && !self.over
     }
 

@@ -256,17 +256,23 @@ impl Bus {
     }
 }
 
-/// Whether the bus socket is somebody else's.
+/// Whether the bus socket is somebody else's: a daemon is installed and its socket is not masked.
 fn dbus_daemon_is_installed() -> bool {
-    ["/usr/bin/dbus-daemon", "/usr/bin/dbus-broker"]
-        .iter()
-        .any(|path| Path::new(path).exists())
-        && [
-            "/usr/lib/systemd/system/dbus.socket",
-            "/etc/systemd/system/dbus.socket",
-        ]
-        .iter()
-        .any(|path| Path::new(path).exists())
+    let masked = |folder: &str| {
+        std::fs::read_link(Path::new(folder).join("dbus.socket"))
+            .is_ok_and(|target| target == Path::new("/dev/null"))
+    };
+    let daemon = ["/usr/bin/dbus-daemon", "/usr/bin/dbus-broker"];
+    let folders = [
+        "/etc/systemd/system",
+        "/run/systemd/system",
+        "/usr/lib/systemd/system",
+    ];
+    daemon.iter().any(|path| Path::new(path).exists())
+        && folders
+            .iter()
+            .any(|folder| Path::new(folder).join("dbus.socket").exists())
+        && !folders.iter().any(|folder| masked(folder))
 }
 
 fn listen(path: &Path) -> io::Result<OwnedFd> {

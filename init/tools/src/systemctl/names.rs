@@ -16,14 +16,10 @@ pub(super) fn has_unit_suffix(text: &str) -> bool {
 
 /// The unit meant by an argument: absolute paths are mount points or devices, anything without a
 /// suffix gets that of `kind`, and characters that names cannot have are escaped. What cannot be a
-/// name at all stays as it is, for PID 1 to refuse.
+/// name at all stays as it is, for PID 1 to refuse; so do patterns, which match units of all kinds.
 pub(crate) fn mangle(text: &str, kind: UnitType) -> String {
     if is_glob(text) {
-        return if has_unit_suffix(text) || text.ends_with('*') && text.contains('.') {
-            text.to_owned()
-        } else {
-            format!("{text}.{kind}")
-        };
+        return text.to_owned();
     }
     match UnitName::mangle(text, kind) {
         Ok(name) => name.as_str().to_owned(),
