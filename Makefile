@@ -25,7 +25,8 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
 
 run: deps-run image ## boot one node from the tutorial's user-data and open a shell on it as core
-	cargo run --locked --quiet -p qemu-harness --bin qemu-cluster -- run --image $(IMAGE) --user-data tests/testdata/tutorial.yaml
+	cargo build --locked --quiet -p etcd2
+	GARBOARD_ETCD2=$(CARGO_TARGET_DIR)/debug/etcd2 cargo run --locked --quiet -p qemu-harness --bin qemu-cluster -- run --image $(IMAGE) --user-data tests/testdata/tutorial.yaml
 
 test: deps-test verify unit compliance image vm ## everything CI checks
 
@@ -51,7 +52,7 @@ compliance: ## conformance suites on this host; UNDER_TEST=ours or reference
 	UNDER_TEST=$(UNDER_TEST) $(call run_tests,-p system-tests --test compliance)
 
 image: deps-run ## build the qcow2
-	cargo run --locked --quiet --release -p image-builder -- build --output $(IMAGE)
+	cargo run --locked --quiet -p image-builder -- build --output $(IMAGE)
 
 vm: image ## system tests in virtual machines
 	GARBOARD_IMAGE=$(abspath $(IMAGE)) $(call run_tests,-p system-tests --test system --test transcripts)

@@ -220,6 +220,7 @@ impl Engine {
             }
             Event::Mounts { mounts } => self.mounts_changed(mounts),
             Event::Devices { units } => self.devices_changed(units),
+            Event::StoredFdGone { fd } => self.forget_stored_fd(fd),
             Event::BusName { name, owned } => self.on_bus_name(&name, owned, world),
             Event::Timer => self.on_timer(world),
             Event::ClockChanged => self.timers_clock_changed(world),

@@ -117,6 +117,11 @@ pub enum Event {
         /// [`Action::CloseFd`](crate::Action::CloseFd).
         fds: Vec<FdHandle>,
     },
+    /// Nobody is at the other end of a descriptor that a service has stored.
+    StoredFdGone {
+        /// The descriptor.
+        fd: FdHandle,
+    },
     /// The last process left this unit's cgroup.
     CgroupEmpty {
         /// The unit.

@@ -9,9 +9,6 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 
-/// First number that the descriptors given to a child are parked at while they are put in place.
-const PARKING: RawFd = 700;
-
 /// What to start.
 #[derive(Debug)]
 pub struct Spawn<'a> {
@@ -81,13 +78,13 @@ fn pointers(words: &[CString]) -> Vec<*const libc::c_char> {
 pub fn spawn(what: &Spawn<'_>) -> io::Result<Started> {
     let argv = pointers(&what.argv);
     let env = pointers(&what.env);
-    let fds: Vec<RawFd> = what.fds.iter().map(AsRawFd::as_raw_fd).collect();
+    let mut fds: Vec<RawFd> = what.fds.iter().map(AsRawFd::as_raw_fd).collect();
     let cgroup = what.cgroup.map(|fd| fd.as_raw_fd());
-    let child = || become_program(&what.program, &argv, &env, &fds);
-    match clone3(cgroup, child) {
+    let mut child = || become_program(&what.program, &argv, &env, &mut fds);
+    match clone3(cgroup, &mut child) {
         Ok(started) => Ok(started),
         // Kernels before 5.7, and cgroup trees that do not take it (a v1 folder, a threaded one).
-        Err(e) if cgroup.is_some() && wants_fallback(&e) => clone3(None, child),
+        Err(e) if cgroup.is_some() && wants_fallback(&e) => clone3(None, &mut child),
         Err(e) => Err(e),
     }
 }
@@ -99,7 +96,7 @@ fn wants_fallback(e: &io::Error) -> bool {
     )
 }
 
-fn clone3(cgroup: Option<RawFd>, child: impl Fn()) -> io::Result<Started> {
+fn clone3(cgroup: Option<RawFd>, child: &mut dyn FnMut()) -> io::Result<Started> {
     let mut pidfd: RawFd = -1;
     let mut args = CloneArgs {
         flags: CLONE_PIDFD,
@@ -142,19 +139,19 @@ fn become_program(
     program: &CString,
     argv: &[*const libc::c_char],
     env: &[*const libc::c_char],
-    fds: &[RawFd],
+    fds: &mut [RawFd],
 ) {
-    let mut slot = 0;
-    for &fd in fds {
+    // First all of them above every target, then down into place: a target may be the source of another.
+    let above = fds.iter().fold(3, |next, _| next + 1);
+    for fd in fds.iter_mut() {
         // SAFETY: plain descriptor duplication; a failure leaves the slot closed, which exec shows.
-        unsafe { libc::fcntl(fd, libc::F_DUPFD, PARKING + slot) };
-        slot += 1;
+        *fd = unsafe { libc::fcntl(*fd, libc::F_DUPFD_CLOEXEC, above) };
     }
-    for index in 0..slot {
+    let mut target = 3;
+    for fd in fds.iter() {
         // SAFETY: moves the parked descriptor to its place, without the close-on-exec flag.
-        unsafe { libc::dup2(PARKING + index, 3 + index) };
-        // SAFETY: the parked copy is not needed any more.
-        unsafe { libc::close(PARKING + index) };
+        unsafe { libc::dup2(*fd, target) };
+        target += 1;
     }
     crate::signals::default_all();
     let empty = empty_set();

@@ -149,6 +149,12 @@ pub(crate) fn run(name: &str, text: &str) {
     let mut failed = Vec::new();
     for case in cases.iter().filter(|case| case.id.contains(&only)) {
         let wrong = case.check(&guest);
+        if wrong.is_some() && std::env::var_os("VERBOSE").is_some() {
+            eprintln!(
+                "{}",
+                guest.run("journalctl --no-pager -n 60", Duration::from_secs(10))
+            );
+        }
         eprintln!(
             "{} {}",
             if wrong.is_some() { "FAIL" } else { "ok  " },

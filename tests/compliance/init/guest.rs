@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -121,6 +122,8 @@ impl Guest {
     /// Runs a script as root in the guest; gives standard output and error together.
     pub(crate) fn run(&self, script: &str, patience: Duration) -> String {
         let mut shell = Command::new("nsenter")
+            // A `kill 0` in a case must not reach the tests.
+            .process_group(0)
             .args([
                 "-t",
                 &self.pid.to_string(),

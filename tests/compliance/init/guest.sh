@@ -20,8 +20,9 @@ mkdir -p usr/lib/systemd/system usr/local/bin usr/local/sbin usr/lib/systemd/sys
 for file in passwd group nsswitch.conf ld.so.cache ld.so.conf ld.so.conf.d alternatives localtime profile bash.bashrc; do
     [ -e "/etc/$file" ] && cp -a "/etc/$file" etc/
 done
-grep -q '^core:' etc/passwd || echo 'core:x:1000:1000:CoreOS:/home/core:/bin/bash' >>etc/passwd
-grep -q '^core:' etc/group || echo 'core:x:1000:' >>etc/group
+sed -i '/^core:/d;/:1000:/d' etc/passwd etc/group
+echo 'core:x:1000:1000:CoreOS:/home/core:/bin/bash' >>etc/passwd
+echo 'core:x:1000:' >>etc/group
 grep -q '^systemd-journal:' etc/group || echo 'systemd-journal:x:190:' >>etc/group
 chown 1000:1000 home/core
 echo coreos >etc/hostname

@@ -5,7 +5,7 @@
 
 mod boot;
 mod cases;
-mod guest;
+pub(crate) mod guest;
 
 macro_rules! groups {
     ($($test:ident $file:literal;)*) => {$(

@@ -275,6 +275,21 @@ impl Engine {
         }
     }
 
+    /// A stored descriptor without another end is of no use to a restarted service.
+    pub(crate) fn forget_stored_fd(&mut self, fd: FdHandle) {
+        let holders: Vec<UnitId> = self.units.ids().collect();
+        for id in holders {
+            let Some(service) = self.service_mut(id) else {
+                continue;
+            };
+            let before = service.fds.len();
+            service.fds.retain(|stored| stored.handle != fd);
+            if service.fds.len() != before {
+                self.actions.push(Action::CloseFd(fd));
+            }
+        }
+    }
+
     fn service_unstore(&mut self, id: UnitId, name: &str) {
         let Some(service) = self.service_mut(id) else {
             return;

@@ -88,7 +88,11 @@ impl Manager {
             }
             Action::WatchSockets { unit, on } => self.watch_sockets(&unit, on),
             Action::CloseSockets { unit, config } => self.close_sockets(&unit, &config),
-            Action::CloseFd(handle) => drop(self.fds.remove(handle)),
+            Action::CloseFd(handle) => {
+                if let Some(fd) = self.fds.remove(handle) {
+                    self.poll.remove(fd.as_fd(), &Source::Stored(handle));
+                }
+            }
             Action::WatchPaths { unit, config } => self.watch_paths(&unit, &config),
             Action::UnwatchPaths { unit } => self.unwatch_paths(&unit),
             Action::WatchPidFile { unit, path } => self.watch_pid_file(&unit, &path),

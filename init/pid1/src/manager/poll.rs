@@ -26,6 +26,8 @@ pub(crate) enum Source {
     Realtime,
     /// The mount table changed.
     Mounts,
+    /// A stored descriptor whose other end has gone.
+    Stored(FdHandle),
     /// A socket unit's descriptor.
     Socket { unit: String, fd: FdHandle },
     /// Changes that a path unit watches for.
@@ -61,10 +63,11 @@ impl Poll {
 
     /// Watches a descriptor for being readable (the mount table: for changes).
     pub(crate) fn add(&mut self, fd: impl AsFd, source: Source) -> io::Result<()> {
-        let flags = if source == Source::Mounts {
-            EventFlags::PRI
-        } else {
-            EventFlags::IN
+        let flags = match source {
+            Source::Mounts => EventFlags::PRI,
+            // The end of the other side is reported in any case.
+            Source::Stored(_) => EventFlags::empty(),
+            _ => EventFlags::IN,
         };
         let key = self.next;
         epoll::add(&self.epoll, fd, EventData::new_u64(key), flags)?;

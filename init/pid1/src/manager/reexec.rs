@@ -103,6 +103,20 @@ impl Manager {
                 },
             );
         }
+        let listening: Vec<FdHandle> = self
+            .sockets
+            .values()
+            .flat_map(|open| open.handles.iter().copied())
+            .collect();
+        let stored: Vec<FdHandle> = self
+            .fds
+            .iter()
+            .map(|(handle, _)| handle)
+            .filter(|handle| !listening.contains(handle))
+            .collect();
+        stored
+            .into_iter()
+            .for_each(|handle| self.watch_stored(handle));
     }
 
     /// Executes the program that is installed now; returns only if that failed.

@@ -43,6 +43,7 @@ impl Manager {
                 self.handle(event);
             }
             Source::Mounts => self.mounts_changed(),
+            Source::Stored(fd) => self.handle(Event::StoredFdGone { fd: *fd }),
             Source::Socket { unit, fd } => self.socket_ready(unit, *fd),
             Source::Path(unit) => {
                 let changed = self
@@ -101,11 +102,12 @@ impl Manager {
             };
             let unit = self.world.cgroups.unit_of(received.pid);
             let message = NotifyMessage::parse(&received.text);
-            let fds = received
+            let fds: Vec<_> = received
                 .fds
                 .into_iter()
                 .map(|fd| self.fds.add(fd))
                 .collect();
+            let new = fds.clone();
             self.handle(Event::Notify {
                 pid,
                 uid: received.uid,
@@ -113,6 +115,15 @@ impl Manager {
                 message,
                 fds,
             });
+            new.into_iter().for_each(|handle| self.watch_stored(handle));
+        }
+    }
+
+    /// Watches a descriptor that was kept for the end of its other side.
+    pub(super) fn watch_stored(&mut self, handle: unit_engine::FdHandle) {
+        if let Some(fd) = self.fds.get(handle) {
+            // Files cannot be watched, and have no other side.
+            let _ = self.poll.add(fd, Source::Stored(handle));
         }
     }
 

@@ -215,7 +215,11 @@ impl RaftStateMachine<TypeConfig> for Machine {
         let (snapshots, own, bytes) = (self.snapshots.clone(), meta.clone(), Arc::clone(&snapshot));
         let save = move || match snapshots.newest()? {
             Some((saved, _)) if saved == own => Ok(()),
-            _ => snapshots.save(&own, &bytes),
+            _ => {
+                let index = own.last_log_id.map(|last| last.index);
+                tracing::info!(index, bytes = bytes.len(), "took over a snapshot of the leader");
+                snapshots.save(&own, &bytes)
+            }
         };
         tokio::task::spawn_blocking(save)
             .await
