@@ -61,6 +61,8 @@ full: test ## what is too long for CI: other disk buses, building twice, soak
 	GARBOARD_IMAGE=$(abspath $(IMAGE)) GARBOARD_FULL=1 $(call run_tests,-p system-tests --test system --run-ignored all)
 
 bench: deps-test image ## print measurements as ratios
+	cargo build --locked --release -p etcd2
+	cargo run --locked --release -p system-tests --bin bench-etcd
 	cargo run --locked --release -p system-tests --bin bench -- --image $(IMAGE)
 
 deps-run:

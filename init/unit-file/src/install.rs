@@ -179,43 +179,30 @@ impl<'a, T: Tree> Installer<'a, T> {
         target: &str,
         force: bool,
     ) -> Result<(), InstallError> {
-        // What earlier steps of the same plan leave there counts, not what is there now.
-        let step = plan.changes.iter().rev().find(|one| {
-            one.path == path && matches!(one.kind, ChangeKind::Symlink | ChangeKind::Unlink)
-        });
-        let found = match step {
-            Some(step) if step.kind == ChangeKind::Symlink => Some(step.source.clone()),
-            Some(_) => None,
-            None if !self.tree().has_entry(&path) => None,
-            None => match self.tree().read_link(&path) {
-                Ok(found) => Some(found),
-                Err(_) => return Err(InstallError::Exists(path)),
-            },
-        };
-        if let Some(found) = found {
+        // An earlier step of the same plan may have taken what is in the way.
+        let gone = plan
+            .changes
+            .iter()
+            .any(|one| one.kind == ChangeKind::Unlink && one.path == path);
+        if !gone && self.tree().has_entry(&path) {
             let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-            if same_file(&search::link_target(folder, &found), target) {
-                return Ok(());
+            match self.tree().read_link(&path) {
+                Ok(found) if same_file(&search::link_target(folder, &found), target) => {
+                    return Ok(());
+                }
+                Ok(_) if force => {}
+                Ok(found) => {
+                    return Err(InstallError::LinkExists {
+                        path,
+                        target: found,
+                    });
+                }
+                Err(_) => return Err(InstallError::Exists(path)),
             }
-            if !force {
-                return Err(InstallError::LinkExists {
-                    path,
-                    target: found,
-                });
-            }
-            plan.changes.push(change(ChangeKind::Unlink, &path, ""));
+            plan.push(ChangeKind::Unlink, path.clone(), "");
         }
-        plan.changes
-            .push(change(ChangeKind::Symlink, &path, target));
+        plan.push(ChangeKind::Symlink, path, target);
         Ok(())
-    }
-}
-
-fn change(kind: ChangeKind, path: &str, source: &str) -> Change {
-    Change {
-        kind,
-        path: path.to_owned(),
-        source: source.to_owned(),
     }
 }
 

@@ -71,15 +71,13 @@ impl Calendar {
     }
 
     fn has_day(&self, date: Date) -> bool {
-        let day = u64::from(date.day);
-        let days = if self.from_end {
-            &self
-                .day
-                .counted_from_end(u64::from(days_in_month(date.year, date.month)))
+        let day = if self.from_end {
+            days_in_month(date.year, date.month) - date.day + 1
         } else {
-            &self.day
+            date.day
         };
-        days.has(day) && (self.weekdays == 0 || self.weekdays & (1 << date.weekday()) != 0)
+        self.day.has(u64::from(day))
+            && (self.weekdays == 0 || self.weekdays & (1 << date.weekday()) != 0)
     }
 
     /// The first time of day not before `from`.
@@ -124,24 +122,6 @@ fn next_month(date: Date) -> Date {
 }
 
 impl Field {
-    /// Days counted from the end of a month of so many days, as days from its beginning. A step
-    /// leads towards the end all the same.
-    fn counted_from_end(&self, days: u64) -> Self {
-        let turn = |day: u64| (days + 1).saturating_sub(day);
-        let turned = |range: &Range| match range.stop {
-            Some(stop) => Range {
-                start: turn(stop),
-                stop: Some(turn(range.start)),
-                ..*range
-            },
-            None => Range {
-                start: turn(range.start),
-                ..*range
-            },
-        };
-        Self(self.0.iter().map(turned).collect())
-    }
-
     fn has(&self, value: u64) -> bool {
         self.0.is_empty()
             || self

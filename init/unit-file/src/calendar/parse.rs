@@ -2,8 +2,6 @@
 
 use std::str::FromStr;
 
-use init_api::civil::Date;
-
 use super::{Calendar, Field, Range, SECOND, Zone};
 
 /// Why a text is no calendar expression.
@@ -56,13 +54,6 @@ impl FromStr for Calendar {
 }
 
 fn parse(text: &str) -> Result<Calendar, Reason> {
-    if let Some(seconds) = text.strip_prefix('@') {
-        return instant(
-            seconds
-                .parse()
-                .map_err(|_| "after @ come seconds since 1970")?,
-        );
-    }
     let (text, zone) = split_zone(text);
     let lower = text.to_ascii_lowercase();
     let text = SHORTHANDS
@@ -101,29 +92,6 @@ fn parse(text: &str) -> Result<Calendar, Reason> {
         return Err("there is more than weekdays, date, time and zone");
     }
     Ok(calendar)
-}
-
-/// One point in time, given in seconds since 1970.
-fn instant(seconds: u64) -> Result<Calendar, Reason> {
-    const TOO_FAR: Reason = "the time is after the year 2199";
-    let date = Date::from_days(i64::try_from(seconds / 86_400).map_err(|_| TOO_FAR)?);
-    let year = u64::try_from(date.year).map_err(|_| TOO_FAR)?;
-    let calendar = Calendar {
-        weekdays: 0,
-        year: Field::single(year),
-        month: Field::single(date.month.into()),
-        day: Field::single(date.day.into()),
-        from_end: false,
-        hour: Field::single(seconds / 3600 % 24),
-        minute: Field::single(seconds / 60 % 60),
-        second: Field::single(seconds % 60 * SECOND),
-        zone: Zone::Utc,
-    };
-    if year > 2199 {
-        Err(TOO_FAR)
-    } else {
-        Ok(calendar)
-    }
 }
 
 /// The zone at the end, when the last word can be one.
@@ -192,23 +160,18 @@ impl Calendar {
         let (year, month) = rest
             .split_once('-')
             .map_or((None, rest), |(y, m)| (Some(y), m));
-        self.day = field(day, 1)?;
-        self.from_end = from_end && !self.day.0.is_empty();
-        if self.from_end {
-            // Only days that every month has.
-            fits_from_end(&self.day)?;
-        } else {
-            fits(&self.day, 1, 31)?;
-        }
-        self.month = field(month, 1)?;
-        fits(&self.month, 1, 12)?;
+        self.from_end = from_end;
+        self.day = field(day, 1, 31, 1)?;
+        self.month = field(month, 1, 12, 1)?;
         if let Some(year) = year {
-            self.year = field(year, 1)?;
+            self.year = field(year, 0, 2199, 1)?;
             for range in &mut self.year.0 {
                 range.start = full_year(range.start);
                 range.stop = range.stop.map(full_year);
             }
-            fits(&self.year, 1970, 2199)?;
+            if self.year.0.iter().any(|range| range.start < 1970) {
+                return Err("years begin in 1970");
+            }
         }
         Ok(())
     }
@@ -218,13 +181,10 @@ impl Calendar {
         let (Some(hour), Some(minute)) = (parts.next(), parts.next()) else {
             return Err("a time is h:m or h:m:s");
         };
-        self.hour = field(hour, 1)?;
-        fits(&self.hour, 0, 23)?;
-        self.minute = field(minute, 1)?;
-        fits(&self.minute, 0, 59)?;
+        self.hour = field(hour, 0, 23, 1)?;
+        self.minute = field(minute, 0, 59, 1)?;
         if let Some(second) = parts.next() {
-            self.second = field(second, SECOND)?;
-            fits(&self.second, 0, 60 * SECOND - 1)?;
+            self.second = field(second, 0, 60 * SECOND + SECOND - 1, SECOND)?;
         }
         if parts.next().is_some() {
             Err("a time is h:m or h:m:s")
@@ -244,7 +204,7 @@ const fn full_year(year: u64) -> u64 {
 }
 
 /// One component; numbers are multiples of `unit`.
-fn field(text: &str, unit: u64) -> Result<Field, Reason> {
+fn field(text: &str, low: u64, high: u64, unit: u64) -> Result<Field, Reason> {
     if text == "*" {
         // Every second, not every microsecond.
         let every = Range {
@@ -256,48 +216,15 @@ fn field(text: &str, unit: u64) -> Result<Field, Reason> {
     }
     let mut ranges = Vec::new();
     for item in text.split(',') {
-        ranges.push(range(item, unit)?);
+        let range = range(item, unit)?;
+        if range.start < low || range.stop.unwrap_or(range.start) > high {
+            return Err("a number is out of its range");
+        }
+        ranges.push(range);
     }
     ranges.sort_unstable();
     ranges.dedup();
-    let every = Range {
-        start: 0,
-        stop: None,
-        step: SECOND,
-    };
-    if unit > 1 && ranges.contains(&every) {
-        ranges = vec![every];
-    }
     Ok(Field(ranges))
-}
-
-const OUT: Reason = "a number is out of its range, or a step leads out of it at once";
-
-/// Whether all numbers are from `low` to `high`, and each step is taken at least once.
-fn fits(field: &Field, low: u64, high: u64) -> Result<(), Reason> {
-    for range in &field.0 {
-        let end = range.stop.unwrap_or(high);
-        let inside = (low..=high).contains(&range.start) && (low..=high).contains(&end);
-        if !inside || range.step > high - low || range.start + range.step > end {
-            return Err(OUT);
-        }
-    }
-    Ok(())
-}
-
-/// As [`fits`] for days from the end of a month: a step leads towards the end.
-fn fits_from_end(field: &Field) -> Result<(), Reason> {
-    for range in &field.0 {
-        let lowest = match range.stop {
-            Some(stop) if (1..=28).contains(&stop) => range.start,
-            Some(_) => return Err(OUT),
-            None => range.start.saturating_sub(range.step),
-        };
-        if !(1..=28).contains(&lowest) || range.start > 28 {
-            return Err(OUT);
-        }
-    }
-    Ok(())
 }
 
 fn range(text: &str, unit: u64) -> Result<Range, Reason> {

@@ -142,13 +142,13 @@ impl<T: Tree> Installer<'_, T> {
         target: &UnitName,
         folder: Folder,
     ) -> Result<(), InstallError> {
-        let name = match &info.install.default_instance {
-            Some(instance) if info.name.is_template() => {
-                info.name.with_instance(&self.expand(info, instance))?
-            }
-            // A template may be wanted by a template: each instance then wants its like.
-            None if info.name.is_template() && !target.is_template() => return Ok(()),
-            _ => info.name.clone(),
+        let name = if info.name.is_template() {
+            let Some(instance) = &info.install.default_instance else {
+                return Ok(());
+            };
+            info.name.with_instance(&self.expand(info, instance))?
+        } else {
+            info.name.clone()
         };
         let path = format!("{}/{target}.{}/{name}", self.folder(), folder.suffix());
         self.link(plan, path, &info.path, true)?;

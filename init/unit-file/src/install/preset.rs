@@ -165,41 +165,15 @@ impl<T: Tree> Installer<'_, T> {
         Ok(plan)
     }
 
-    /// As [`Installer::preset`] of every unit file there is: first what is disabled, then what is
-    /// enabled. Units that cannot be are passed over.
+    /// As [`Installer::preset`] of every unit file there is; those that cannot be enabled are
+    /// passed over.
     pub fn preset_all(&self, mode: PresetMode) -> Plan {
-        let preset = Preset::read(self.tree());
         let mut plan = Plan::default();
-        let (enable, disable): (Vec<_>, Vec<_>) = self
-            .loader
-            .names()
-            .into_iter()
-            .filter_map(|name| preset.wants(&name).map(|wanted| (name, wanted)))
-            .partition(|(_, wanted)| *wanted);
-        if mode != PresetMode::EnableOnly {
-            for change in disable
-                .iter()
-                .filter_map(|(name, _)| self.disable(&[name]).ok())
-            {
-                plan.carries_install_info |= change.carries_install_info;
-                for change in change.changes {
+        for name in self.loader.names() {
+            if let Ok(one) = self.preset(&[&name], mode) {
+                plan.carries_install_info |= one.carries_install_info;
+                for change in one.changes {
                     plan.push(change.kind, change.path, change.source);
-                }
-            }
-        }
-        if mode != PresetMode::DisableOnly {
-            for (name, _) in &enable {
-                let instances = preset.instances(name);
-                let names = if instances.is_empty() {
-                    vec![name.clone()]
-                } else {
-                    instances
-                };
-                for name in names {
-                    let mut longer = plan.clone();
-                    if self.enable_into(&mut longer, &[&name]).is_ok() {
-                        plan = longer;
-                    }
                 }
             }
         }

@@ -73,9 +73,22 @@ impl<T: Tree> Installer<'_, T> {
             _ if path.starts_with("/run/systemd/transient/") => {
                 return Ok(UnitFileState::Transient);
             }
+            _ if self.is_linked_outside(path) => {
+                (UnitFileState::Linked, UnitFileState::LinkedRuntime)
+            }
             _ => return Ok(self.state_of_regular(unit, path)),
         };
         Ok(if at_run_time { passing } else { lasting })
+    }
+
+    /// Whether the file is a link out of the search path.
+    fn is_linked_outside(&self, path: &str) -> bool {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        self.tree().read_link(path).is_ok_and(|target| {
+            let target = search::link_target(folder, &target);
+            let folder = target.rsplit_once('/').map_or("", |(folder, _)| folder);
+            !self.loader.search().has(folder)
+        })
     }
 
     fn state_of_regular(&self, unit: &LoadedUnit, path: &str) -> UnitFileState {
@@ -94,14 +107,13 @@ impl<T: Tree> Installer<'_, T> {
                 elsewhere = true;
             }
         }
-        // A link out of the search path, or to a file of the same name in a later folder.
+        // A link to a file of the same name in a later folder.
         let linked = self.tree().read_link(path).is_ok();
         let install = &unit.config.install;
         match () {
             () if at_run_time => UnitFileState::EnabledRuntime,
             // The vendor instantiates it: a stronger word than wanting it.
             () if elsewhere && unit.name.is_instance() => UnitFileState::Static,
-            () if self.has_enabled_instance(&unit.name) => UnitFileState::Indirect,
             () if linked && path.starts_with("/run/") => UnitFileState::LinkedRuntime,
             () if linked => UnitFileState::Linked,
             () if install.makes_links() => UnitFileState::Disabled,
@@ -144,17 +156,6 @@ impl<T: Tree> Installer<'_, T> {
                             super::same_file(&target, path)
                                 || unit_of(&target).is_some_and(|target| target == unit.name)
                         })
-            })
-    }
-
-    /// Whether an instance of this template is in a folder of dependencies.
-    fn has_enabled_instance(&self, name: &UnitName) -> bool {
-        name.is_template()
-            && [search::CONFIG, search::RUNTIME].iter().any(|folder| {
-                let names = std::iter::once(name.clone()).collect();
-                self.links_of(&names, folder).iter().any(|link| {
-                    unit_of(link).is_some_and(|unit| unit.template().as_ref() == Some(name))
-                })
             })
     }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    Assigned, Assignment, Diagnostic, Facts, Severity, Specifiers, UnitConfig, UnitName, UnitText,
-    assign, directives,
+    Assigned, Assignment, Diagnostic, Facts, Severity, Specifiers, UnitConfig, UnitText, assign,
+    directives,
 };
 
 pub(super) struct Reader<'a> {
@@ -80,7 +80,7 @@ impl<'a> Reader<'a> {
             column,
         } = assignment;
         let place = (*line, *column);
-        let name = self.specifier_name();
+        let name = self.config.name.clone();
         let specifiers = Specifiers {
             facts: self.facts,
             name: &name,
@@ -104,16 +104,6 @@ impl<'a> Reader<'a> {
                 let text = format!("{key}= is no directive of [{section}]; it is ignored{hint}");
                 self.report(Severity::Warning, path, place, text);
             }
-        }
-    }
-
-    /// The name that specifiers are of. A template is read as some instance of it: it is never run
-    /// itself, and its text must not be faulted for lacking one.
-    fn specifier_name(&self) -> UnitName {
-        let name = &self.config.name;
-        match name.with_instance("instance") {
-            Ok(instance) if name.is_template() => instance,
-            _ => name.clone(),
         }
     }
 
