@@ -13,7 +13,16 @@ use crate::lock::Package;
 use crate::manifest::Manifest;
 
 /// Releases by which an entry of the machine's apt configuration is known to be Debian's main archive.
-const RELEASES: [&str; 8] = ["bullseye", "bookworm", "trixie", "forky", "stable", "testing", "sid", "oldstable"];
+const RELEASES: [&str; 8] = [
+    "bullseye",
+    "bookworm",
+    "trixie",
+    "forky",
+    "stable",
+    "testing",
+    "sid",
+    "oldstable",
+];
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// The archives to fetch from.
@@ -38,9 +47,17 @@ impl Mirror {
             return Ok(Self::new(main, value.split_whitespace().nth(1)));
         }
         let mut apt = Command::new("apt-get");
-        apt.args(["indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"]);
-        Self::from_targets(&run(&mut apt).context("cannot ask apt for the machine's mirror; set GARBOARD_MIRROR")?)
-            .context("the machine's apt names no Debian archive; set GARBOARD_MIRROR to one's address")
+        apt.args([
+            "indextargets",
+            "--format",
+            "$(REPO_URI) $(RELEASE) $(COMPONENT)",
+            "Created-By: Packages",
+        ]);
+        Self::from_targets(
+            &run(&mut apt)
+                .context("cannot ask apt for the machine's mirror; set GARBOARD_MIRROR")?,
+        )
+        .context("the machine's apt names no Debian archive; set GARBOARD_MIRROR to one's address")
     }
 
     fn from_targets(targets: &str) -> Option<Self> {
@@ -53,21 +70,30 @@ impl Mirror {
         };
         let (main, _) = lines().find(|(_, release)| RELEASES.contains(release))?;
         let security = lines().find(|(_, release)| {
-            release.split_once('-').is_some_and(|(name, kind)| RELEASES.contains(&name) && kind == "security")
+            release
+                .split_once('-')
+                .is_some_and(|(name, kind)| RELEASES.contains(&name) && kind == "security")
         });
         Some(Self::new(main, security.map(|(uri, _)| uri)))
     }
 
     fn new(main: &str, security: Option<&str>) -> Self {
         let main = main.trim_end_matches('/').to_owned();
-        let security = security.map_or_else(|| format!("{main}-security"), |uri| uri.trim_end_matches('/').to_owned());
+        let security = security.map_or_else(
+            || format!("{main}-security"),
+            |uri| uri.trim_end_matches('/').to_owned(),
+        );
         Self { main, security }
     }
 
     /// The address of a locked package.
     #[must_use]
     pub fn address(&self, package: &Package) -> String {
-        let base = if package.is_security() { &self.security } else { &self.main };
+        let base = if package.is_security() {
+            &self.security
+        } else {
+            &self.main
+        };
         format!("{base}/{}", package.path)
     }
 }
@@ -80,7 +106,11 @@ pub fn make_lock(manifest: &Manifest, mirror: &Mirror, state: &Path) -> Result<V
     let apt = Apt::new(state, mirror, &manifest.image.suite)?;
     let kernel = apt.kernel(&manifest.kernel.package)?;
     let mut members: Vec<(String, BTreeSet<(String, String)>)> = Vec::new();
-    let base = &manifest.groups.get("base").context("the manifest has no group base")?.packages;
+    let base = &manifest
+        .groups
+        .get("base")
+        .context("the manifest has no group base")?
+        .packages;
     let base_set = apt.closure(base)?;
     for (name, group) in &manifest.groups {
         let set = match name.as_str() {
@@ -96,7 +126,11 @@ pub fn make_lock(manifest: &Manifest, mirror: &Mirror, state: &Path) -> Result<V
     let mut wanted = vec![(kernel, vec!["base".to_owned()])];
     let all: BTreeSet<&(String, String)> = members.iter().flat_map(|(_, set)| set).collect();
     for one in all {
-        let groups = members.iter().filter(|(_, set)| set.contains(one)).map(|(name, _)| name.clone()).collect();
+        let groups = members
+            .iter()
+            .filter(|(_, set)| set.contains(one))
+            .map(|(name, _)| name.clone())
+            .collect();
         wanted.push((format!("{}={}", one.0, one.1), groups));
     }
     apt.show(wanted)
@@ -121,9 +155,13 @@ impl Apt {
                  deb [signed-by={KEYRING}] {security} {suite}-security main\n"
             ),
         )?;
-        let apt = Self { folder: folder.to_owned() };
-        run(apt.command("apt-get").args(["-qq", "-o", "APT::Update::Error-Mode=any", "update"]))
-            .context("cannot read the archive's package lists")?;
+        let apt = Self {
+            folder: folder.to_owned(),
+        };
+        run(apt
+            .command("apt-get")
+            .args(["-qq", "-o", "APT::Update::Error-Mode=any", "update"]))
+        .context("cannot read the archive's package lists")?;
         Ok(apt)
     }
 
@@ -162,7 +200,10 @@ impl Apt {
         for line in text.lines().filter_map(|line| line.strip_prefix("Inst ")) {
             let mut words = line.split_whitespace();
             let name = words.next().context("apt's answer has no package name")?;
-            let version = words.next().and_then(|word| word.strip_prefix('(')).context("apt's answer has no version")?;
+            let version = words
+                .next()
+                .and_then(|word| word.strip_prefix('('))
+                .context("apt's answer has no version")?;
             set.insert((name.to_owned(), version.to_owned()));
         }
         Ok(set)
@@ -171,16 +212,32 @@ impl Apt {
     /// Asks for all packages in one call, because each call reads the whole index anew.
     fn show(&self, wanted: Vec<(String, Vec<String>)>) -> Result<Vec<Package>> {
         let names: Vec<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
-        let text = run(self.command("apt-cache").args(["show", "--no-all-versions"]).args(&names))?;
-        let stanzas: Vec<&str> = text.split("\n\n").filter(|stanza| !stanza.trim().is_empty()).collect();
-        anyhow::ensure!(stanzas.len() == names.len(), "apt answered {} of {} packages", stanzas.len(), names.len());
+        let text = run(self
+            .command("apt-cache")
+            .args(["show", "--no-all-versions"])
+            .args(&names))?;
+        let stanzas: Vec<&str> = text
+            .split("\n\n")
+            .filter(|stanza| !stanza.trim().is_empty())
+            .collect();
+        anyhow::ensure!(
+            stanzas.len() == names.len(),
+            "apt answered {} of {} packages",
+            stanzas.len(),
+            names.len()
+        );
         let mut packages = Vec::new();
         for (stanza, (asked, groups)) in stanzas.iter().zip(wanted) {
             let get = |key: &str| {
-                field(stanza, key).map(str::to_owned).with_context(|| format!("apt knows no {key} of {asked}"))
+                field(stanza, key)
+                    .map(str::to_owned)
+                    .with_context(|| format!("apt knows no {key} of {asked}"))
             };
             let (name, version) = (get("Package")?, get("Version")?);
-            anyhow::ensure!(asked == name || asked == format!("{name}={version}"), "asked apt for {asked}, got {name}={version}");
+            anyhow::ensure!(
+                asked == name || asked == format!("{name}={version}"),
+                "asked apt for {asked}, got {name}={version}"
+            );
             packages.push(Package {
                 name,
                 version,
@@ -197,9 +254,15 @@ impl Apt {
 
 fn run(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().with_context(|| format!("cannot run {name}"))?;
+    let output = command
+        .output()
+        .with_context(|| format!("cannot run {name}"))?;
     if !output.status.success() {
-        bail!("{name} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "{name} ended with {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -215,13 +278,22 @@ mod tests {
                        http://mirror.example/debian/ bookworm-updates main\n\
                        http://mirror.example/security/ bookworm-security main\n";
         let mirror = Mirror::from_targets(targets).unwrap();
-        assert_eq!(mirror, Mirror::new("http://mirror.example/debian", Some("http://mirror.example/security")));
+        assert_eq!(
+            mirror,
+            Mirror::new(
+                "http://mirror.example/debian",
+                Some("http://mirror.example/security")
+            )
+        );
     }
 
     #[test]
     fn without_a_security_entry_it_is_beside_the_main_archive() {
         let mirror = Mirror::from_targets("file:/srv/debian/ trixie main\n").unwrap();
         assert_eq!(mirror.security, "file:/srv/debian-security");
-        assert_eq!(Mirror::from_targets("http://mirror.example/ubuntu/ noble main\n"), None);
+        assert_eq!(
+            Mirror::from_targets("http://mirror.example/ubuntu/ noble main\n"),
+            None
+        );
     }
 }

@@ -33,8 +33,11 @@ impl Cache {
                 .context("neither XDG_CACHE_HOME nor HOME is set; name a folder with --cache")?
                 .join("garboard"),
         };
-        fs::create_dir_all(&root).with_context(|| format!("cannot make the cache folder {}", root.display()))?;
-        Ok(Self { root: fs::canonicalize(&root)? })
+        fs::create_dir_all(&root)
+            .with_context(|| format!("cannot make the cache folder {}", root.display()))?;
+        Ok(Self {
+            root: fs::canonicalize(&root)?,
+        })
     }
 
     /// A folder of the cache, made when missing.
@@ -60,7 +63,12 @@ impl Cache {
     ///
     /// # Errors
     /// Those of `make`, and of the file system.
-    pub fn stage(&self, name: &str, key: &Key, make: impl FnOnce(&Path) -> Result<()>) -> Result<(PathBuf, bool)> {
+    pub fn stage(
+        &self,
+        name: &str,
+        key: &Key,
+        make: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<(PathBuf, bool)> {
         let folder = self.folder(&format!("stages/{name}"))?;
         let result = folder.join(key.text());
         if result.is_dir() {
@@ -206,19 +214,33 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(Some(folder.path().to_owned())).unwrap();
         let key = Key::new().add("a", "1");
-        assert!(cache.stage("01-x", &key, |_| anyhow::bail!("no")).is_err());
-        let (path, made) = cache.stage("01-x", &key, |out| Ok(fs::write(out.join("f"), "1")?)).unwrap();
+        cache
+            .stage("01-x", &key, |_| anyhow::bail!("no"))
+            .unwrap_err();
+        let (path, made) = cache
+            .stage("01-x", &key, |out| Ok(fs::write(out.join("f"), "1")?))
+            .unwrap();
         assert!(made);
         assert_eq!(fs::read_to_string(path.join("f")).unwrap(), "1");
-        let (again, made) = cache.stage("01-x", &key, |_| anyhow::bail!("not called")).unwrap();
+        let (again, made) = cache
+            .stage("01-x", &key, |_| anyhow::bail!("not called"))
+            .unwrap();
         assert!(!made);
         assert_eq!(path, again);
-        assert_eq!(fs::read_dir(folder.path().join("stages/01-x")).unwrap().count(), 1);
+        assert_eq!(
+            fs::read_dir(folder.path().join("stages/01-x"))
+                .unwrap()
+                .count(),
+            1
+        );
     }
 
     #[test]
     fn keys_tell_where_one_input_ends() {
-        assert_ne!(Key::new().add("a", "bc").text(), Key::new().add("ab", "c").text());
+        assert_ne!(
+            Key::new().add("a", "bc").text(),
+            Key::new().add("ab", "c").text()
+        );
     }
 
     #[test]
@@ -226,8 +248,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(Some(folder.path().to_owned())).unwrap();
         for number in 0..9 {
-            cache.stage("01-x", &Key::new().add("n", number.to_string()), |_| Ok(())).unwrap();
+            cache
+                .stage("01-x", &Key::new().add("n", number.to_string()), |_| Ok(()))
+                .unwrap();
         }
-        assert_eq!(fs::read_dir(folder.path().join("stages/01-x")).unwrap().count(), RESULTS_KEPT);
+        assert_eq!(
+            fs::read_dir(folder.path().join("stages/01-x"))
+                .unwrap()
+                .count(),
+            RESULTS_KEPT
+        );
     }
 }

@@ -55,7 +55,10 @@ pub struct Partition<'a> {
 /// # Errors
 /// When a partition's content is larger than it, or the disk refuses.
 pub fn write(out: &Path, guid: &str, partitions: &[Partition<'_>], boot: &[u8]) -> Result<()> {
-    let total_mib = 2 + partitions.iter().map(|partition| partition.mib).sum::<u64>();
+    let total_mib = 2 + partitions
+        .iter()
+        .map(|partition| partition.mib)
+        .sum::<u64>();
     let sectors = total_mib * MIB / SECTOR;
     let disk = File::create(out).with_context(|| format!("cannot write {}", out.display()))?;
     disk.set_len(total_mib * MIB)?;
@@ -68,7 +71,11 @@ pub fn write(out: &Path, guid: &str, partitions: &[Partition<'_>], boot: &[u8]) 
         entry[16..32].copy_from_slice(&derived_guid(guid, partition.label));
         entry[32..40].copy_from_slice(&first.to_le_bytes());
         entry[40..48].copy_from_slice(&last.to_le_bytes());
-        for (unit, place) in partition.label.encode_utf16().zip(entry[56..].chunks_exact_mut(2)) {
+        for (unit, place) in partition
+            .label
+            .encode_utf16()
+            .zip(entry[56..].chunks_exact_mut(2))
+        {
             place.copy_from_slice(&unit.to_le_bytes());
         }
         if let Some(content) = partition.content {
@@ -78,7 +85,13 @@ pub fn write(out: &Path, guid: &str, partitions: &[Partition<'_>], boot: &[u8]) 
     }
     let table_sectors = (entries.len() as u64).div_ceil(SECTOR);
     let primary = header(guid, &entries, sectors, 1, 2)?;
-    let backup = header(guid, &entries, sectors, sectors - 1, sectors - 1 - table_sectors)?;
+    let backup = header(
+        guid,
+        &entries,
+        sectors,
+        sectors - 1,
+        sectors - 1 - table_sectors,
+    )?;
     disk.write_all_at(&mbr(boot, partitions, sectors)?, 0)?;
     disk.write_all_at(&primary, SECTOR)?;
     disk.write_all_at(&entries, 2 * SECTOR)?;
@@ -90,9 +103,16 @@ pub fn write(out: &Path, guid: &str, partitions: &[Partition<'_>], boot: &[u8]) 
 /// Copies a partition's content, leaving blocks of zeros as holes. In GRUB's core image the first
 /// sector learns where the rest lies.
 fn fill(disk: &File, partition: &Partition<'_>, first: u64, content: &Path) -> Result<()> {
-    let mut source = File::open(content).with_context(|| format!("cannot read {}", content.display()))?;
+    let mut source =
+        File::open(content).with_context(|| format!("cannot read {}", content.display()))?;
     let size = source.metadata()?.len();
-    ensure!(size <= partition.mib * MIB, "{} has {size} bytes, {} has {} MiB", content.display(), partition.label, partition.mib);
+    ensure!(
+        size <= partition.mib * MIB,
+        "{} has {size} bytes, {} has {} MiB",
+        content.display(),
+        partition.label,
+        partition.mib
+    );
     let mut offset = first * SECTOR;
     let mut block = vec![0_u8; 1 << 16];
     loop {
@@ -119,7 +139,10 @@ fn fill(disk: &File, partition: &Partition<'_>, first: u64, content: &Path) -> R
 /// GRUB's boot code, told where its core image lies, and the protective partition.
 fn mbr(boot: &[u8], partitions: &[Partition<'_>], sectors: u64) -> Result<[u8; 512]> {
     let mut sector = [0_u8; 512];
-    if partitions.first().is_some_and(|partition| partition.purpose == Purpose::BiosBoot) {
+    if partitions
+        .first()
+        .is_some_and(|partition| partition.purpose == Purpose::BiosBoot)
+    {
         sector[..440].copy_from_slice(boot.get(..440).context("GRUB's boot.img is too short")?);
         sector[0x5c..0x64].copy_from_slice(&(MIB / SECTOR).to_le_bytes());
         sector[0x64] = 0xff; // take the drive from the firmware
@@ -140,7 +163,13 @@ fn header(guid: &str, entries: &[u8], sectors: u64, own: u64, table: u64) -> Res
     sector[..8].copy_from_slice(b"EFI PART");
     sector[8..12].copy_from_slice(&0x0001_0000_u32.to_le_bytes());
     sector[12..16].copy_from_slice(&92_u32.to_le_bytes());
-    for (at, value) in [(24, own), (32, other), (40, 2 + table_sectors), (48, sectors - 2 - table_sectors), (72, table)] {
+    for (at, value) in [
+        (24, own),
+        (32, other),
+        (40, 2 + table_sectors),
+        (48, sectors - 2 - table_sectors),
+        (72, table),
+    ] {
         sector[at..at + 8].copy_from_slice(&value.to_le_bytes());
     }
     sector[56..72].copy_from_slice(&guid_bytes(guid)?);
@@ -158,7 +187,8 @@ fn guid_bytes(text: &str) -> Result<[u8; 16]> {
     ensure!(digits.len() == 32, "{text:?} is no GUID");
     let mut bytes = [0_u8; 16];
     for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&digits[at * 2..at * 2 + 2], 16).with_context(|| format!("{text:?} is no GUID"))?;
+        *byte = u8::from_str_radix(&digits[at * 2..at * 2 + 2], 16)
+            .with_context(|| format!("{text:?} is no GUID"))?;
     }
     bytes[..4].reverse();
     bytes[4..6].reverse();
@@ -180,7 +210,13 @@ fn derived_guid(disk: &str, label: &str) -> [u8; 16] {
 #[must_use]
 pub fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |sum, byte| {
-        (0..8).fold(sum ^ u32::from(*byte), |sum, _| if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 })
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
+            if sum & 1 == 1 {
+                sum >> 1 ^ 0xedb8_8320
+            } else {
+                sum >> 1
+            }
+        })
     })
 }
 
@@ -197,8 +233,11 @@ mod tests {
 
     #[test]
     fn guids_are_stored_with_three_little_endian_fields() {
-        assert_eq!(guid_bytes(GUID).unwrap()[..8], [0x67, 0x45, 0x23, 0x01, 0xab, 0x89, 0xef, 0x4d]);
-        assert!(guid_bytes("no").is_err());
+        assert_eq!(
+            guid_bytes(GUID).unwrap()[..8],
+            [0x67, 0x45, 0x23, 0x01, 0xab, 0x89, 0xef, 0x4d]
+        );
+        guid_bytes("no").unwrap_err();
     }
 
     #[test]
@@ -208,21 +247,39 @@ mod tests {
         std::fs::write(&core, vec![1; 1000]).unwrap();
         let out = folder.path().join("disk");
         let partitions = [
-            Partition { label: "BIOS", purpose: Purpose::BiosBoot, mib: 1, content: Some(&core) },
-            Partition { label: "ROOT", purpose: Purpose::Root, mib: 3, content: None },
+            Partition {
+                label: "BIOS",
+                purpose: Purpose::BiosBoot,
+                mib: 1,
+                content: Some(&core),
+            },
+            Partition {
+                label: "ROOT",
+                purpose: Purpose::Root,
+                mib: 3,
+                content: None,
+            },
         ];
         write(&out, GUID, &partitions, &[7; 512]).unwrap();
         let disk = std::fs::read(&out).unwrap();
         assert_eq!(disk.len() as u64, 6 * MIB);
         let number = |at: usize| u64::from_le_bytes(disk[at..at + 8].try_into().unwrap());
         assert_eq!(number(0x5c), 2048, "MBR points at partition 1");
-        assert_eq!(number(2048 * 512 + 0x1f4), 2049, "core image points at its second sector");
+        assert_eq!(
+            number(2048 * 512 + 0x1f4),
+            2049,
+            "core image points at its second sector"
+        );
         let last = disk.len() - 512;
         assert_eq!(&disk[512..520], b"EFI PART");
         assert_eq!(&disk[last..last + 8], b"EFI PART");
         assert_eq!(disk[1024..1024 + 16384], disk[last - 16384..last]);
         assert_eq!(number(512 + 32), 6 * 2048 - 1, "primary names the backup");
-        assert_eq!(number(1024 + 128 + 40), 5 * 2048 - 1, "ROOT ends 1 MiB before the end");
+        assert_eq!(
+            number(1024 + 128 + 40),
+            5 * 2048 - 1,
+            "ROOT ends 1 MiB before the end"
+        );
     }
 
     #[test]
@@ -230,8 +287,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let big = folder.path().join("big");
         std::fs::write(&big, vec![1; 1 << 21]).unwrap();
-        let partitions = [Partition { label: "ESP", purpose: Purpose::Esp, mib: 1, content: Some(&big) }];
-        let error = write(&folder.path().join("disk"), GUID, &partitions, &[]).unwrap_err().to_string();
+        let partitions = [Partition {
+            label: "ESP",
+            purpose: Purpose::Esp,
+            mib: 1,
+            content: Some(&big),
+        }];
+        let error = write(&folder.path().join("disk"), GUID, &partitions, &[])
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("ESP has 1 MiB"), "{error}");
     }
 }

@@ -30,12 +30,23 @@ pub fn dynamic(bytes: &[u8]) -> Option<Dynamic> {
     let segments: Vec<(usize, usize, usize)> = headers
         .iter()
         .filter(|header| at(bytes, **header, 4) == Some(1))
-        .filter_map(|header| Some((at(bytes, header + 16, 8)?, at(bytes, header + 8, 8)?, at(bytes, header + 32, 8)?)))
+        .filter_map(|header| {
+            Some((
+                at(bytes, header + 16, 8)?,
+                at(bytes, header + 8, 8)?,
+                at(bytes, header + 32, 8)?,
+            ))
+        })
         .collect();
     let in_file = |address: usize| {
-        segments.iter().find(|(start, _, size)| (*start..start + size).contains(&address)).map(|(start, offset, _)| address - start + offset)
+        segments
+            .iter()
+            .find(|(start, _, size)| (*start..start + size).contains(&address))
+            .map(|(start, offset, _)| address - start + offset)
     };
-    let section = headers.iter().find(|header| at(bytes, **header, 4) == Some(2))?;
+    let section = headers
+        .iter()
+        .find(|header| at(bytes, **header, 4) == Some(2))?;
     let (start, size) = (at(bytes, section + 8, 8)?, at(bytes, section + 32, 8)?);
     let entries: Vec<(usize, usize)> = (start..start + size)
         .step_by(16)
@@ -52,7 +63,9 @@ pub fn dynamic(bytes: &[u8]) -> Option<Dynamic> {
     for (tag, value) in entries {
         match tag {
             1 => found.needed.push(text(value)?),
-            15 | 29 => found.runpath.extend(text(value)?.split(':').map(str::to_owned)),
+            15 | 29 => found
+                .runpath
+                .extend(text(value)?.split(':').map(str::to_owned)),
             _ => {}
         }
     }
@@ -73,12 +86,20 @@ fn at(bytes: &[u8], offset: usize, width: usize) -> Option<usize> {
 pub fn check(tree: &Tree) -> Result<()> {
     let mut missing = BTreeSet::new();
     for (path, node) in tree.iter() {
-        let Kind::File(bytes) = &node.kind else { continue };
-        let Some(wants) = dynamic(bytes) else { continue };
+        let Kind::File(bytes) = &node.kind else {
+            continue;
+        };
+        let Some(wants) = dynamic(bytes) else {
+            continue;
+        };
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
         for library in &wants.needed {
-            let here = |place: &str| tree.resolves(&format!("{}/{library}", place.replace("$ORIGIN", folder)));
-            if !LIBRARY_FOLDERS.iter().any(|place| here(place)) && !wants.runpath.iter().any(|place| here(place)) {
+            let here = |place: &str| {
+                tree.resolves(&format!("{}/{library}", place.replace("$ORIGIN", folder)))
+            };
+            if !LIBRARY_FOLDERS.iter().any(|place| here(place))
+                && !wants.runpath.iter().any(|place| here(place))
+            {
                 missing.insert(format!("{library} for {path}"));
             }
         }
@@ -98,8 +119,14 @@ pub fn c_library_wanted(bytes: &[u8]) -> Option<(u32, u32)> {
     let mut rest = bytes;
     while let Some(start) = rest.windows(MARK.len()).position(|window| window == MARK) {
         rest = &rest[start + MARK.len()..];
-        let end = rest.iter().position(|byte| !(byte.is_ascii_digit() || *byte == b'.')).unwrap_or(rest.len());
-        let mut numbers = std::str::from_utf8(&rest[..end]).unwrap_or("").split('.').map(str::parse::<u32>);
+        let end = rest
+            .iter()
+            .position(|byte| !(byte.is_ascii_digit() || *byte == b'.'))
+            .unwrap_or(rest.len());
+        let mut numbers = std::str::from_utf8(&rest[..end])
+            .unwrap_or("")
+            .split('.')
+            .map(str::parse::<u32>);
         if let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) {
             newest = newest.max(Some((major, minor)));
         }
@@ -116,17 +143,28 @@ mod tests {
     fn this_programs_own_libraries_are_found() {
         let bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         let found = dynamic(&bytes).unwrap();
-        assert!(found.needed.iter().any(|name| name.starts_with("libc.so")), "{found:?}");
+        assert!(
+            found.needed.iter().any(|name| name.starts_with("libc.so")),
+            "{found:?}"
+        );
         assert!(c_library_wanted(&bytes).unwrap() >= (2, 2));
         let mut tree = Tree::default();
         tree.put("usr/bin/x", Node::file(bytes, 0o755));
-        assert!(check(&tree).unwrap_err().to_string().contains("libc.so.6 for usr/bin/x"));
+        assert!(
+            check(&tree)
+                .unwrap_err()
+                .to_string()
+                .contains("libc.so.6 for usr/bin/x")
+        );
     }
 
     #[test]
     fn other_files_are_passed_over() {
         assert_eq!(dynamic(b"#!/bin/sh\n"), None);
         assert_eq!(dynamic(b"\x7fELF\x02\x01 cut"), None);
-        assert_eq!(c_library_wanted(b"GLIBC_2.9 GLIBC_2.34\0GLIBC_2.4"), Some((2, 34)));
+        assert_eq!(
+            c_library_wanted(b"GLIBC_2.9 GLIBC_2.34\0GLIBC_2.4"),
+            Some((2, 34))
+        );
     }
 }

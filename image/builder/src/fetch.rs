@@ -48,8 +48,14 @@ pub fn all(cache: &Cache, packages: &[&Package], step: &Step) -> Result<()> {
 /// When it cannot be read or its SHA-256 is another one.
 pub fn read(cache: &Cache, package: &Package) -> Result<Vec<u8>> {
     let path = cache.package(&package.sha256)?;
-    let bytes = fs::read(&path)
-        .with_context(|| format!("cannot read {} {} at {}", package.name, package.version, path.display()))?;
+    let bytes = fs::read(&path).with_context(|| {
+        format!(
+            "cannot read {} {} at {}",
+            package.name,
+            package.version,
+            path.display()
+        )
+    })?;
     let sum = hex(&Sha256::digest(&bytes));
     if sum != package.sha256 {
         bail!(
@@ -68,13 +74,25 @@ fn check(cache: &Cache, package: &Package) -> Result<()> {
 
 fn download(cache: &Cache, mirror: &Mirror, packages: &[&Package]) -> Result<()> {
     let folder = cache.folder("packages")?;
-    let unfinished = |package: &Package| folder.join(format!(".{}-{}", package.sha256, std::process::id()));
+    let unfinished =
+        |package: &Package| folder.join(format!(".{}-{}", package.sha256, std::process::id()));
     let mut apt = Command::new("/usr/lib/apt/apt-helper");
-    apt.args(["-o", "APT::Sandbox::User=", "-o", "Acquire::Retries=3", "download-file"]).env("LC_ALL", "C.UTF-8");
+    apt.args([
+        "-o",
+        "APT::Sandbox::User=",
+        "-o",
+        "Acquire::Retries=3",
+        "download-file",
+    ])
+    .env("LC_ALL", "C.UTF-8");
     for package in packages {
-        apt.arg(mirror.address(package)).arg(unfinished(package)).arg(format!("SHA256:{}", package.sha256));
+        apt.arg(mirror.address(package))
+            .arg(unfinished(package))
+            .arg(format!("SHA256:{}", package.sha256));
     }
-    let output = apt.output().context("cannot run apt-helper, which comes with apt")?;
+    let output = apt
+        .output()
+        .context("cannot run apt-helper, which comes with apt")?;
     let mut gone = Vec::new();
     for package in packages {
         let from = unfinished(package);
@@ -89,13 +107,27 @@ fn download(cache: &Cache, mirror: &Mirror, packages: &[&Package]) -> Result<()>
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let said: Vec<&str> = said.lines().filter(|line| line.starts_with(['E', 'W'])).collect();
-    if said.iter().any(|line| line.contains("404")) || said.is_empty() {
-        bail!("{} gone from the mirror; run `image-builder lock` and review the difference", is_are(&gone));
+    let said: Vec<&str> = said
+        .lines()
+        .filter(|line| line.starts_with(['E', 'W']))
+        .collect();
+    if said
+        .iter()
+        .any(|line| line.contains("404") || line.contains("File not found"))
+        || said.is_empty()
+    {
+        bail!(
+            "{} gone from the mirror; run `image-builder lock` and review the difference",
+            is_are(&gone)
+        );
     }
     bail!("{} not fetched: {}", is_are(&gone), said.join("; "));
 }
 
 fn is_are(names: &[String]) -> String {
-    format!("{} {}", names.join(", "), if names.len() == 1 { "is" } else { "are" })
+    format!(
+        "{} {}",
+        names.join(", "),
+        if names.len() == 1 { "is" } else { "are" }
+    )
 }

@@ -20,11 +20,22 @@ pub fn usr(tools: &Tools, epoch: u64, disk: &Disk, archive: &Path, out: &Path) -
     make.arg(format!("-T{epoch}"))
         .arg("--all-time")
         .arg(format!("-U{}", disk.usr_uuid))
-        .args(["-x-1", "--quiet", "-zlz4hc,level=12", "-C16384", "--tar=f"])
+        .args([
+            "-x-1",
+            "--quiet",
+            "-zlz4hc,level=12",
+            "-C16384",
+            "-Eztailpacking",
+            "--tar=f",
+        ])
         .args([out, archive]);
     run(&mut make)?;
     let size = fs::metadata(out)?.len();
-    anyhow::ensure!(size <= disk.usr_mib * MIB, "/usr has {size} bytes; its slot has {} MiB", disk.usr_mib);
+    anyhow::ensure!(
+        size <= disk.usr_mib * MIB,
+        "/usr has {size} bytes; its slot has {} MiB",
+        disk.usr_mib
+    );
     Ok(())
 }
 

@@ -17,11 +17,11 @@ const KEPT_USERS: [&str; 7] = ["root", "daemon", "bin", "sys", "mail", "www-data
 /// When a package lacks what a step builds on.
 pub fn apply(tree: &mut Tree, manifest: &Manifest) -> Result<()> {
     folders(tree);
-    accounts(tree, manifest)?;
-    certificates(tree)?;
     for (path, target) in &manifest.links {
         tree.put(path, Node::link(target.clone()));
     }
+    accounts(tree, manifest)?;
+    certificates(tree)?;
     Ok(())
 }
 
@@ -81,12 +81,24 @@ fn accounts(tree: &mut Tree, manifest: &Manifest) -> Result<()> {
     let (mut passwd, mut shadow) = (String::new(), String::new());
     let masters = "usr/share/base-passwd";
     let user_master = tree.text(&format!("{masters}/passwd.master"))?.to_owned();
-    for line in user_master.lines().filter(|line| KEPT_USERS.contains(&line.split(':').next().unwrap_or(""))) {
+    for line in user_master
+        .lines()
+        .filter(|line| KEPT_USERS.contains(&line.split(':').next().unwrap_or("")))
+    {
         let name = line.split(':').next().unwrap_or("");
         let _ = writeln!(passwd, "{}", line.replacen(":*:", ":x:", 1));
         let _ = writeln!(shadow, "{name}:*:{days}:0:99999:7:::");
     }
-    for User { name, uid, gid, comment, home, shell, .. } in &manifest.users {
+    for User {
+        name,
+        uid,
+        gid,
+        comment,
+        home,
+        shell,
+        ..
+    } in &manifest.users
+    {
         let _ = writeln!(passwd, "{name}:x:{uid}:{gid}:{comment}:{home}:{shell}");
         let _ = writeln!(shadow, "{name}:*:{days}:0:99999:7:::");
     }
@@ -96,7 +108,10 @@ fn accounts(tree: &mut Tree, manifest: &Manifest) -> Result<()> {
         let mut fields = line.split(':');
         Some((fields.next()?.to_owned(), fields.nth(1)?.to_owned()))
     });
-    let ours = manifest.user_groups.iter().map(|group| (group.name.clone(), group.gid.to_string()));
+    let ours = manifest
+        .user_groups
+        .iter()
+        .map(|group| (group.name.clone(), group.gid.to_string()));
     for (name, gid) in distribution.chain(ours) {
         let members: Vec<&str> = manifest
             .users
@@ -110,25 +125,46 @@ fn accounts(tree: &mut Tree, manifest: &Manifest) -> Result<()> {
     }
     let shadow_group = group
         .lines()
-        .find_map(|line| line.strip_prefix("shadow:x:")?.split(':').next()?.parse().ok())
+        .find_map(|line| {
+            line.strip_prefix("shadow:x:")?
+                .split(':')
+                .next()?
+                .parse()
+                .ok()
+        })
         .context("the distribution has no group shadow")?;
     tree.put("etc/passwd", Node::file(passwd.into_bytes(), 0o644));
     tree.put("etc/group", Node::file(group.into_bytes(), 0o644));
-    tree.put("etc/shadow", Node::file(shadow.into_bytes(), 0o640).owned(0, shadow_group));
-    tree.put("etc/gshadow", Node::file(gshadow.into_bytes(), 0o640).owned(0, shadow_group));
+    tree.put(
+        "etc/shadow",
+        Node::file(shadow.into_bytes(), 0o640).owned(0, shadow_group),
+    );
+    tree.put(
+        "etc/gshadow",
+        Node::file(gshadow.into_bytes(), 0o640).owned(0, shadow_group),
+    );
     homes(tree, manifest);
     Ok(())
 }
 
 /// Homes below /home with the skeleton's files.
 fn homes(tree: &mut Tree, manifest: &Manifest) {
-    let skeleton: Vec<(String, Node)> =
-        tree.below("etc/skel").map(|(path, node)| (path.to_owned(), node.clone())).collect();
-    for user in manifest.users.iter().filter(|user| user.home.starts_with("/home/")) {
+    let skeleton: Vec<(String, Node)> = tree
+        .below("etc/skel")
+        .map(|(path, node)| (path.to_owned(), node.clone()))
+        .collect();
+    for user in manifest
+        .users
+        .iter()
+        .filter(|user| user.home.starts_with("/home/"))
+    {
         let home = user.home.trim_start_matches('/');
         tree.put(home, Node::folder(0o755).owned(user.uid, user.gid));
         for (path, node) in &skeleton {
-            tree.put(&format!("{home}/{path}"), node.clone().owned(user.uid, user.gid));
+            tree.put(
+                &format!("{home}/{path}"),
+                node.clone().owned(user.uid, user.gid),
+            );
         }
     }
 }
@@ -137,8 +173,13 @@ fn homes(tree: &mut Tree, manifest: &Manifest) {
 fn certificates(tree: &mut Tree) -> Result<()> {
     let folder = "usr/share/ca-certificates/mozilla";
     let mut bundle = Vec::new();
-    for (path, _) in tree.below(folder).filter(|(path, _)| path.ends_with(".crt")) {
-        let bytes = tree.bytes(&format!("{folder}/{path}")).context("certificate without bytes")?;
+    for (path, _) in tree
+        .below(folder)
+        .filter(|(path, _)| path.ends_with(".crt"))
+    {
+        let bytes = tree
+            .bytes(&format!("{folder}/{path}"))
+            .context("certificate without bytes")?;
         bundle.extend_from_slice(bytes);
         if !bytes.ends_with(b"\n") {
             bundle.push(b'\n');
@@ -146,7 +187,10 @@ fn certificates(tree: &mut Tree) -> Result<()> {
     }
     anyhow::ensure!(!bundle.is_empty(), "no certificates in {folder}");
     tree.remove(folder);
-    tree.put("usr/share/ca-certificates/ca-certificates.crt", Node::file(bundle, 0o644));
+    tree.put(
+        "usr/share/ca-certificates/ca-certificates.crt",
+        Node::file(bundle, 0o644),
+    );
     tree.put(
         "etc/ssl/certs/ca-certificates.crt",
         Node::link("../../../usr/share/ca-certificates/ca-certificates.crt"),

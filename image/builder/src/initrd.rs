@@ -16,7 +16,10 @@ const CONSOLE: (u32, u32) = (5, 1);
 /// # Errors
 /// When init is not statically linked: there is no loader in the initrd.
 pub fn tree(init: &[u8], modules: &Tree) -> Result<Tree> {
-    anyhow::ensure!(crate::elf::dynamic(init).is_none_or(|wants| wants.needed.is_empty()), "init is not statically linked");
+    anyhow::ensure!(
+        crate::elf::dynamic(init).is_none_or(|wants| wants.needed.is_empty()),
+        "init is not statically linked"
+    );
     let mut tree = Tree::default();
     for name in ["dev", "proc", "sys", "run", "sysroot"] {
         tree.put(name, Node::folder(0o755));
@@ -43,7 +46,14 @@ pub fn archive(tree: &Tree) -> Result<Vec<u8>> {
         record(&mut out, inode, path, kind | node.mode, body, (0, 0))?;
         inode += 1;
         if path == "dev" {
-            record(&mut out, inode, "dev/console", CHARACTER_DEVICE | 0o600, &[], CONSOLE)?;
+            record(
+                &mut out,
+                inode,
+                "dev/console",
+                CHARACTER_DEVICE | 0o600,
+                &[],
+                CONSOLE,
+            )?;
             inode += 1;
         }
     }
@@ -51,12 +61,22 @@ pub fn archive(tree: &Tree) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-fn record(out: &mut Vec<u8>, inode: u32, path: &str, mode: u32, body: &[u8], device: (u32, u32)) -> Result<()> {
-    let size = u32::try_from(body.len()).with_context(|| format!("{path} is too large for an initrd"))?;
+fn record(
+    out: &mut Vec<u8>,
+    inode: u32,
+    path: &str,
+    mode: u32,
+    body: &[u8],
+    device: (u32, u32),
+) -> Result<()> {
+    let size =
+        u32::try_from(body.len()).with_context(|| format!("{path} is too large for an initrd"))?;
     let name = u32::try_from(path.len() + 1)?;
     let links = 1;
     out.extend_from_slice(b"070701");
-    for field in [inode, mode, 0, 0, links, 0, size, 0, 0, device.0, device.1, name, 0] {
+    for field in [
+        inode, mode, 0, 0, links, 0, size, 0, 0, device.0, device.1, name, 0,
+    ] {
         out.extend_from_slice(format!("{field:08x}").as_bytes());
     }
     out.extend_from_slice(path.as_bytes());
@@ -84,6 +104,11 @@ mod tests {
     #[test]
     fn a_dynamic_init_is_refused() {
         let dynamic = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-        assert!(tree(&dynamic, &Tree::default()).unwrap_err().to_string().contains("not statically linked"));
+        assert!(
+            tree(&dynamic, &Tree::default())
+                .unwrap_err()
+                .to_string()
+                .contains("not statically linked")
+        );
     }
 }

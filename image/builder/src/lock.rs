@@ -51,7 +51,11 @@ pub fn parse(name: &str, text: &str) -> Result<Vec<Package>> {
         let at = || format!("{name}:{}", index + 1);
         let fields: Vec<&str> = line.split_whitespace().collect();
         let &[package, version, arch, size, sha256, groups, path] = fields.as_slice() else {
-            bail!("{}: wants 7 fields (name version arch size sha256 groups path), got {}", at(), fields.len());
+            bail!(
+                "{}: wants 7 fields (name version arch size sha256 groups path), got {}",
+                at(),
+                fields.len()
+            );
         };
         if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             bail!("{}: {sha256:?} is no SHA-256", at());
@@ -63,7 +67,9 @@ pub fn parse(name: &str, text: &str) -> Result<Vec<Package>> {
             name: package.to_owned(),
             version: version.to_owned(),
             arch: arch.to_owned(),
-            size: size.parse().with_context(|| format!("{}: size {size:?}", at()))?,
+            size: size
+                .parse()
+                .with_context(|| format!("{}: size {size:?}", at()))?,
             sha256: sha256.to_owned(),
             groups: groups.split(',').map(str::to_owned).collect(),
             path: path.to_owned(),
@@ -81,8 +87,20 @@ pub fn print(packages: &[Package]) -> String {
         "# Made by `image-builder lock`: name version arch size sha256 groups path. Review its differences.\n",
     );
     for package in sorted {
-        let Package { name, version, arch, size, sha256, groups, path } = package;
-        let _ = writeln!(text, "{name} {version} {arch} {size} {sha256} {} {path}", groups.join(","));
+        let Package {
+            name,
+            version,
+            arch,
+            size,
+            sha256,
+            groups,
+            path,
+        } = package;
+        let _ = writeln!(
+            text,
+            "{name} {version} {arch} {size} {sha256} {} {path}",
+            groups.join(",")
+        );
     }
     text
 }
@@ -105,15 +123,34 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_parsed_back() {
-        let packages = vec![sample(), Package { name: "zlib1g".into(), ..sample() }];
+        let packages = vec![
+            sample(),
+            Package {
+                name: "zlib1g".into(),
+                ..sample()
+            },
+        ];
         assert_eq!(parse("lock", &print(&packages)).unwrap(), packages);
     }
 
     #[test]
     fn a_broken_line_is_named() {
         let text = print(&[sample()]) + "curl 8\n";
-        assert!(parse("packages.lock", &text).unwrap_err().to_string().starts_with("packages.lock:3: wants 7 fields"));
-        let text = print(&[Package { path: "http://x/pool".into(), ..sample() }]);
-        assert!(parse("packages.lock", &text).unwrap_err().to_string().contains("no path below pool/"));
+        assert!(
+            parse("packages.lock", &text)
+                .unwrap_err()
+                .to_string()
+                .starts_with("packages.lock:3: wants 7 fields")
+        );
+        let text = print(&[Package {
+            path: "http://x/pool".into(),
+            ..sample()
+        }]);
+        assert!(
+            parse("packages.lock", &text)
+                .unwrap_err()
+                .to_string()
+                .contains("no path below pool/")
+        );
     }
 }

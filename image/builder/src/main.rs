@@ -14,10 +14,13 @@ use image_builder::{lock, stages};
 
 /// Builds Garboard's disk image from locked Debian packages and this work tree's programs.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Examples:\n  \
+#[command(
+    version,
+    after_help = "Examples:\n  \
     image-builder build                      target/image/garboard.qcow2\n  \
     image-builder build --with docker --output /tmp/docker.qcow2\n  \
-    image-builder lock                       take the archive's present state; review the difference")]
+    image-builder lock                       take the archive's present state; review the difference"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -55,7 +58,7 @@ struct Place {
     /// The work tree [default: found from the current folder]
     #[arg(long)]
     source: Option<PathBuf>,
-    /// The cache [default: ${XDG_CACHE_HOME:-~/.cache}/garboard]
+    /// The cache [default: garboard below the user's cache folder]
     #[arg(long)]
     cache: Option<PathBuf>,
 }
@@ -103,9 +106,25 @@ fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Build(wanted) => {
             let (sources, cache) = wanted.place.open()?;
-            let output = wanted.output.unwrap_or_else(|| sources.root.join("target/image/garboard.qcow2"));
-            let Build { with, raw, programs, quiet, .. } = wanted;
-            let path = stages::build(&stages::Options { sources, cache, with, output, raw, programs, quiet })?;
+            let output = wanted
+                .output
+                .unwrap_or_else(|| sources.root.join("target/image/garboard.qcow2"));
+            let Build {
+                with,
+                raw,
+                programs,
+                quiet,
+                ..
+            } = wanted;
+            let path = stages::build(&stages::Options {
+                sources,
+                cache,
+                with,
+                output,
+                raw,
+                programs,
+                quiet,
+            })?;
             writeln!(out, "{}", path.display())?;
         }
         Command::Lock(place) => {
@@ -113,13 +132,20 @@ fn run(cli: Cli) -> Result<()> {
             let manifest = Manifest::read(&sources.image("manifest.toml"))?;
             let packages = make_lock(&manifest, &Mirror::find()?, &cache.folder("apt")?)?;
             let path = sources.image("packages.lock");
-            std::fs::write(&path, lock::print(&packages)).with_context(|| format!("cannot write {}", path.display()))?;
-            writeln!(out, "{}: {} packages; review the difference", path.display(), packages.len())?;
+            std::fs::write(&path, lock::print(&packages))
+                .with_context(|| format!("cannot write {}", path.display()))?;
+            writeln!(
+                out,
+                "{}: {} packages; review the difference",
+                path.display(),
+                packages.len()
+            )?;
         }
         Command::Fetch(place) => {
             let (sources, cache) = place.open()?;
             let path = sources.image("packages.lock");
-            let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
             let packages = lock::parse(&path.display().to_string(), &text)?;
             let mut status = image_builder::status::Status::new(1, false);
             status.stage("fetch", |step| {

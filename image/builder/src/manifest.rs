@@ -205,7 +205,8 @@ impl Manifest {
     /// # Errors
     /// With file, line and column of what is wrong.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
         toml::from_str(&text).with_context(|| format!("{} is no manifest", path.display()))
     }
 
@@ -217,9 +218,16 @@ impl Manifest {
         let mut groups = self.image.default_groups.clone();
         for group in more {
             if !self.groups.contains_key(group) || group == "tools" {
-                let known: Vec<&str> =
-                    self.groups.keys().map(String::as_str).filter(|name| *name != "tools").collect();
-                bail!("no package group {group:?}; the manifest has {}", known.join(", "));
+                let known: Vec<&str> = self
+                    .groups
+                    .keys()
+                    .map(String::as_str)
+                    .filter(|name| *name != "tools")
+                    .collect();
+                bail!(
+                    "no package group {group:?}; the manifest has {}",
+                    known.join(", ")
+                );
             }
             if !groups.contains(group) {
                 groups.push(group.clone());
@@ -246,8 +254,15 @@ impl Sources {
         start
             .ancestors()
             .find(|folder| folder.join("image/manifest.toml").is_file())
-            .map(|root| Self { root: root.to_owned() })
-            .with_context(|| format!("no image/manifest.toml in {} or above it; run from the work tree", start.display()))
+            .map(|root| Self {
+                root: root.to_owned(),
+            })
+            .with_context(|| {
+                format!(
+                    "no image/manifest.toml in {} or above it; run from the work tree",
+                    start.display()
+                )
+            })
     }
 
     /// `image/NAME`.

@@ -29,9 +29,14 @@ pub fn open_all(cache: &Cache, packages: &[&Package]) -> Result<Vec<Deb>> {
         for _ in 0..workers {
             scope.spawn(|| {
                 loop {
-                    let Some((index, package)) = next.lock().ok().and_then(|mut iter| iter.next()) else { return };
+                    let Some((index, package)) = next.lock().ok().and_then(|mut iter| iter.next())
+                    else {
+                        return;
+                    };
                     let deb = fetch::read(cache, package).and_then(|bytes| {
-                        deb::open(&bytes).with_context(|| format!("cannot unpack {} {}", package.name, package.version))
+                        deb::open(&bytes).with_context(|| {
+                            format!("cannot unpack {} {}", package.name, package.version)
+                        })
                     });
                     if let Ok(mut opened) = opened.lock() {
                         opened.insert(index, deb);
@@ -40,7 +45,9 @@ pub fn open_all(cache: &Cache, packages: &[&Package]) -> Result<Vec<Deb>> {
             });
         }
     });
-    let opened = opened.into_inner().map_err(|_| anyhow::anyhow!("a worker panicked"))?;
+    let opened = opened
+        .into_inner()
+        .map_err(|_| anyhow::anyhow!("a worker panicked"))?;
     opened.into_values().collect()
 }
 
@@ -143,17 +150,33 @@ mod tests {
         Deb {
             control: format!("Package: {name}\nVersion: 1\n"),
             conffiles: String::new(),
-            files: files.iter().map(|(path, node)| ((*path).to_owned(), node.clone())).collect(),
+            files: files
+                .iter()
+                .map(|(path, node)| ((*path).to_owned(), node.clone()))
+                .collect(),
         }
     }
 
     fn nothing() -> Drop {
-        Drop { packages: vec![], paths: vec![], keep: vec![] }
+        Drop {
+            packages: vec![],
+            paths: vec![],
+            keep: vec![],
+        }
     }
 
     #[test]
     fn members_of_the_old_folders_move_below_usr() {
-        let (a, one) = (package("a"), deb("a", &[("lib64/ld.so", Node::file(*b"x", 0o755)), ("bin", Node::link("usr/bin"))]));
+        let (a, one) = (
+            package("a"),
+            deb(
+                "a",
+                &[
+                    ("lib64/ld.so", Node::file(*b"x", 0o755)),
+                    ("bin", Node::link("usr/bin")),
+                ],
+            ),
+        );
         let tree = merge(&[(&a, one)], &nothing()).unwrap();
         assert!(tree.get("usr/lib64/ld.so").is_some());
         assert_eq!(tree.get("bin"), Some(&Node::link("usr/bin")));
@@ -164,17 +187,36 @@ mod tests {
         let (a, b) = (package("a"), package("b"));
         let one = deb("a", &[("etc/x", Node::file(*b"1", 0o644))]);
         let two = deb("b", &[("etc/x", Node::file(*b"2", 0o644))]);
-        let error = merge(&[(&a, one), (&b, two)], &nothing()).unwrap_err().to_string();
+        let error = merge(&[(&a, one), (&b, two)], &nothing())
+            .unwrap_err()
+            .to_string();
         assert!(error.starts_with("a and b both hold etc/x"), "{error}");
     }
 
     #[test]
     fn dropped_packages_are_not_in_the_database() {
         let (a, b) = (package("a"), package("b"));
-        let drop = Drop { packages: vec!["b".into()], paths: vec!["usr/share/doc".into()], keep: vec!["usr/share/doc/*/copyright".into()] };
-        let one = deb("a", &[("usr/share/doc/a/copyright", Node::file(*b"c", 0o644)), ("usr/share/doc/a/NEWS", Node::file(*b"n", 0o644))]);
-        let tree = merge(&[(&a, one), (&b, deb("b", &[("x", Node::file(*b"", 0o644))]))], &drop).unwrap();
-        assert_eq!(tree.text(STATUS).unwrap(), "Package: a\nStatus: install ok installed\nVersion: 1\n\n");
+        let drop = Drop {
+            packages: vec!["b".into()],
+            paths: vec!["usr/share/doc".into()],
+            keep: vec!["usr/share/doc/*/copyright".into()],
+        };
+        let one = deb(
+            "a",
+            &[
+                ("usr/share/doc/a/copyright", Node::file(*b"c", 0o644)),
+                ("usr/share/doc/a/NEWS", Node::file(*b"n", 0o644)),
+            ],
+        );
+        let tree = merge(
+            &[(&a, one), (&b, deb("b", &[("x", Node::file(*b"", 0o644))]))],
+            &drop,
+        )
+        .unwrap();
+        assert_eq!(
+            tree.text(STATUS).unwrap(),
+            "Package: a\nStatus: install ok installed\nVersion: 1\n\n"
+        );
         assert!(tree.get("x").is_none());
         assert!(tree.get("usr/share/doc/a/copyright").is_some());
         assert!(tree.get("usr/share/doc/a/NEWS").is_none());

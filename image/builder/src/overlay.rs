@@ -24,7 +24,10 @@ pub fn read(folder: &Path) -> Result<Tree> {
 fn walk(folder: &Path, prefix: &str, tree: &mut Tree) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        let name = entry.file_name().into_string().map_err(|name| anyhow::anyhow!("{name:?} is no UTF-8"))?;
+        let name = entry
+            .file_name()
+            .into_string()
+            .map_err(|name| anyhow::anyhow!("{name:?} is no UTF-8"))?;
         let path = format!("{prefix}{name}");
         let kind = entry.file_type()?;
         if kind.is_dir() {
@@ -32,9 +35,16 @@ fn walk(folder: &Path, prefix: &str, tree: &mut Tree) -> Result<()> {
             walk(&entry.path(), &format!("{path}/"), tree)?;
         } else if kind.is_symlink() {
             let target = fs::read_link(entry.path())?;
-            tree.put(&path, Node::link(target.to_str().context("link target is no UTF-8")?));
+            tree.put(
+                &path,
+                Node::link(target.to_str().context("link target is no UTF-8")?),
+            );
         } else {
-            let mode = if entry.metadata()?.permissions().mode() & 0o100 == 0 { 0o644 } else { 0o755 };
+            let mode = if entry.metadata()?.permissions().mode() & 0o100 == 0 {
+                0o644
+            } else {
+                0o755
+            };
             tree.put(&path, Node::file(fs::read(entry.path())?, mode));
         }
     }
@@ -46,7 +56,9 @@ pub fn lay(over: &Tree, onto: &mut Tree, prefix: &str) {
     for (path, node) in over.iter() {
         let path = format!("{prefix}{path}");
         let kept = matches!(node.kind, Kind::Folder)
-            && onto.get(&path).is_some_and(|there| matches!(there.kind, Kind::Folder));
+            && onto
+                .get(&path)
+                .is_some_and(|there| matches!(there.kind, Kind::Folder));
         if !kept {
             onto.put(&path, node.clone());
         }
@@ -63,8 +75,9 @@ pub fn set_attributes(tree: &mut Tree, attributes: &BTreeMap<String, Attributes>
             bail!("manifest [attributes]: the image has no {path}");
         };
         if let Some(mode) = &wanted.mode {
-            node.mode = u32::from_str_radix(mode, 8)
-                .with_context(|| format!("manifest [attributes]: mode of {path} wants octal digits, got {mode:?}"))?;
+            node.mode = u32::from_str_radix(mode, 8).with_context(|| {
+                format!("manifest [attributes]: mode of {path} wants octal digits, got {mode:?}")
+            })?;
         }
         (node.uid, node.gid) = (wanted.uid, wanted.gid);
     }
@@ -82,8 +95,12 @@ pub fn write(tree: &Tree, folder: &Path) -> Result<()> {
         match &node.kind {
             Kind::Folder => fs::create_dir_all(&to),
             Kind::File(_) | Kind::Hard(_) => {
-                let bytes = tree.bytes(path).with_context(|| format!("{path} has no content"))?;
-                fs::write(&to, bytes).and_then(|()| fs::set_permissions(&to, fs::Permissions::from_mode(node.mode | 0o600)))
+                let bytes = tree
+                    .bytes(path)
+                    .with_context(|| format!("{path} has no content"))?;
+                fs::write(&to, bytes).and_then(|()| {
+                    fs::set_permissions(&to, fs::Permissions::from_mode(node.mode | 0o600))
+                })
             }
             Kind::Link(target) => symlink(target, &to),
         }

@@ -12,7 +12,10 @@ fn glob(pattern: &[u8], path: &[u8]) -> bool {
         [] => path.is_empty() || path[0] == b'/',
         [b'*', b'*', rest @ ..] => (0..=path.len()).any(|skip| glob(rest, &path[skip..])),
         [b'*', rest @ ..] => {
-            let segment = path.iter().position(|byte| *byte == b'/').unwrap_or(path.len());
+            let segment = path
+                .iter()
+                .position(|byte| *byte == b'/')
+                .unwrap_or(path.len());
             (0..=segment).any(|skip| glob(rest, &path[skip..]))
         }
         [byte, rest @ ..] => path.first() == Some(byte) && glob(rest, &path[1..]),
@@ -35,8 +38,16 @@ mod tests {
             ("usr/share/man", "usr/share/man", true),
             ("usr/share/man", "usr/share/man/man1/ls.1.gz", true),
             ("usr/share/man", "usr/share/mandrill", false),
-            ("usr/share/doc/*/copyright", "usr/share/doc/bash/copyright", true),
-            ("usr/share/doc/*/copyright", "usr/share/doc/a/b/copyright", false),
+            (
+                "usr/share/doc/*/copyright",
+                "usr/share/doc/bash/copyright",
+                true,
+            ),
+            (
+                "usr/share/doc/*/copyright",
+                "usr/share/doc/a/b/copyright",
+                false,
+            ),
             ("etc/cron*", "etc/cron.daily/x", true),
             ("usr/**/*.a", "usr/lib/x86_64-linux-gnu/libc.a", true),
             ("drivers/net/**", "drivers/net/virtio_net.ko.xz", true),

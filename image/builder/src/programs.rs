@@ -26,15 +26,25 @@ pub type Built = BTreeMap<String, Vec<u8>>;
 pub fn build(root: &Path, programs: &[Program], target: &Path, step: &Step) -> Result<Built> {
     let mut built = Built::new();
     for (is_static, folder) in [(true, "static"), (false, "dynamic")] {
-        let some: Vec<&Program> = programs.iter().filter(|program| program.is_static == is_static).collect();
+        let some: Vec<&Program> = programs
+            .iter()
+            .filter(|program| program.is_static == is_static)
+            .collect();
         if some.is_empty() {
             continue;
         }
         let target = target.join(folder);
-        cargo(root, &some, if is_static { STATIC } else { "" }, &target, step)?;
+        cargo(
+            root,
+            &some,
+            if is_static { STATIC } else { "" },
+            &target,
+            step,
+        )?;
         for program in some {
             let path = target.join(TARGET).join("release").join(program.name());
-            let bytes = std::fs::read(&path).with_context(|| format!("cargo made no {}", path.display()))?;
+            let bytes = std::fs::read(&path)
+                .with_context(|| format!("cargo made no {}", path.display()))?;
             built.insert(program.name().to_owned(), bytes);
         }
     }
@@ -50,23 +60,44 @@ pub fn take(folder: &Path, programs: &[Program]) -> Result<Built> {
         .iter()
         .map(|program| {
             let path = folder.join(program.name());
-            let bytes = std::fs::read(&path).with_context(|| format!("no program at {}", path.display()))?;
+            let bytes = std::fs::read(&path)
+                .with_context(|| format!("no program at {}", path.display()))?;
             Ok((program.name().to_owned(), bytes))
         })
         .collect()
 }
 
-fn cargo(root: &Path, programs: &[&Program], flags: &str, target: &Path, step: &Step) -> Result<()> {
+fn cargo(
+    root: &Path,
+    programs: &[&Program],
+    flags: &str,
+    target: &Path,
+    step: &Step,
+) -> Result<()> {
     let home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")))
         .context("neither CARGO_HOME nor HOME is set")?;
     let rename = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
-    let flags = [flags.to_owned(), rename(root, "/garboard"), rename(&home, "/cargo"), rename(target, "/target")].join(" ");
+    let flags = [
+        flags.to_owned(),
+        rename(root, "/garboard"),
+        rename(&home, "/cargo"),
+        rename(target, "/target"),
+    ]
+    .join(" ");
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .current_dir(root)
-        .args(["build", "--release", "--locked", "--color=never", "--target", TARGET, "--target-dir"])
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--color=never",
+            "--target",
+            TARGET,
+            "--target-dir",
+        ])
         .arg(target)
         .env("RUSTFLAGS", flags.trim())
         .env("CARGO_INCREMENTAL", "0")
@@ -104,14 +135,17 @@ pub fn install(tree: &mut Tree, programs: &[Program], built: &Built) -> Result<(
         .and_then(|bytes| elf::c_library_wanted(bytes))
         .context("the image has no C library")?;
     for program in programs {
-        let bytes = built.get(program.name()).with_context(|| format!("{} was not built", program.name()))?;
+        let bytes = built
+            .get(program.name())
+            .with_context(|| format!("{} was not built", program.name()))?;
         if program.is_static {
             anyhow::ensure!(
                 elf::dynamic(bytes).is_none_or(|wants| wants.needed.is_empty()),
                 "{} is not statically linked",
                 program.name()
             );
-        } else if let Some(wanted) = elf::c_library_wanted(bytes).filter(|wanted| *wanted > library) {
+        } else if let Some(wanted) = elf::c_library_wanted(bytes).filter(|wanted| *wanted > library)
+        {
             bail!(
                 "{} was built for C library {}.{}, the image has {}.{}: build on an older system",
                 program.name(),
@@ -123,7 +157,10 @@ pub fn install(tree: &mut Tree, programs: &[Program], built: &Built) -> Result<(
         }
         tree.put(&program.path, Node::file(bytes.as_slice(), 0o755));
         for link in &program.links {
-            if tree.get(link).is_some_and(|there| matches!(there.kind, Kind::File(_))) {
+            if tree
+                .get(link)
+                .is_some_and(|there| matches!(there.kind, Kind::File(_)))
+            {
                 bail!("manifest [[programs]]: {link} is already a file of a package");
             }
             tree.put(link, Node::link(relative(link, &program.path)));
@@ -135,10 +172,18 @@ pub fn install(tree: &mut Tree, programs: &[Program], built: &Built) -> Result<(
 /// The way from a link to its target, both paths of the tree.
 #[must_use]
 pub fn relative(link: &str, target: &str) -> String {
-    let (from, to): (Vec<&str>, Vec<&str>) = (link.split('/').collect(), target.split('/').collect());
-    let common = from.iter().zip(&to).take_while(|(one, other)| one == other).count();
+    let (from, to): (Vec<&str>, Vec<&str>) =
+        (link.split('/').collect(), target.split('/').collect());
+    let common = from
+        .iter()
+        .zip(&to)
+        .take_while(|(one, other)| one == other)
+        .count();
     let up = from.len().saturating_sub(common + 1);
-    std::iter::repeat_n("..", up).chain(to[common..].iter().copied()).collect::<Vec<_>>().join("/")
+    std::iter::repeat_n("..", up)
+        .chain(to[common..].iter().copied())
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 #[cfg(test)]
@@ -147,7 +192,10 @@ mod tests {
 
     #[test]
     fn links_go_the_short_way() {
-        assert_eq!(relative("usr/bin/systemctl", "usr/lib/garboard/tools"), "../lib/garboard/tools");
+        assert_eq!(
+            relative("usr/bin/systemctl", "usr/lib/garboard/tools"),
+            "../lib/garboard/tools"
+        );
         assert_eq!(relative("usr/bin/b", "usr/bin/a"), "a");
         assert_eq!(relative("init", "usr/lib/x"), "usr/lib/x");
     }

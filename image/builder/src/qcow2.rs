@@ -39,7 +39,11 @@ enum Cluster {
 pub fn write(raw: &Path, out: &Path) -> Result<()> {
     let source = File::open(raw).with_context(|| format!("cannot read {}", raw.display()))?;
     let size = source.metadata()?.len();
-    ensure!(size % CLUSTER as u64 == 0, "{} is no multiple of {CLUSTER} bytes", raw.display());
+    ensure!(
+        size % CLUSTER as u64 == 0,
+        "{} is no multiple of {CLUSTER} bytes",
+        raw.display()
+    );
     let clusters = pack(&source, size / CLUSTER as u64)?;
     let file = File::create(out).with_context(|| format!("cannot write {}", out.display()))?;
     lay(&file, size, clusters)?;
@@ -57,7 +61,8 @@ fn pack(source: &File, count: u64) -> Result<BTreeMap<u64, Cluster>> {
             .map(|_| {
                 scope.spawn(|| -> Result<()> {
                     let mut plain = vec![0_u8; CLUSTER];
-                    let mut engine = Compress::new_with_window_bits(Compression::best(), false, WINDOW_BITS);
+                    let mut engine =
+                        Compress::new_with_window_bits(Compression::best(), false, WINDOW_BITS);
                     loop {
                         let index = next.fetch_add(1, Ordering::Relaxed);
                         if index >= count {
@@ -67,18 +72,26 @@ fn pack(source: &File, count: u64) -> Result<BTreeMap<u64, Cluster>> {
                         if plain.iter().all(|byte| *byte == 0) {
                             continue;
                         }
-                        let cluster = deflate(&mut engine, &plain)?.map_or_else(|| Cluster::Plain(plain.clone()), Cluster::Packed);
-                        packed.lock().map_err(|_| anyhow::anyhow!("a worker panicked"))?.insert(index, cluster);
+                        let cluster = deflate(&mut engine, &plain)?
+                            .map_or_else(|| Cluster::Plain(plain.clone()), Cluster::Packed);
+                        packed
+                            .lock()
+                            .map_err(|_| anyhow::anyhow!("a worker panicked"))?
+                            .insert(index, cluster);
                     }
                 })
             })
             .collect();
         for thread in threads {
-            thread.join().map_err(|_| anyhow::anyhow!("a worker panicked"))??;
+            thread
+                .join()
+                .map_err(|_| anyhow::anyhow!("a worker panicked"))??;
         }
         anyhow::Ok(())
     })?;
-    packed.into_inner().map_err(|_| anyhow::anyhow!("a worker panicked"))
+    packed
+        .into_inner()
+        .map_err(|_| anyhow::anyhow!("a worker panicked"))
 }
 
 /// Compressed, or `None` when that is not smaller.
@@ -97,7 +110,10 @@ fn deflate(engine: &mut Compress, plain: &[u8]) -> Result<Option<Vec<u8>>> {
 fn lay(file: &File, size: u64, clusters: BTreeMap<u64, Cluster>) -> Result<()> {
     let cluster = CLUSTER as u64;
     let l1_entries = (size / cluster).div_ceil(L2_ENTRIES);
-    ensure!(l1_entries <= L2_ENTRIES, "disk too large for one L1 cluster");
+    ensure!(
+        l1_entries <= L2_ENTRIES,
+        "disk too large for one L1 cluster"
+    );
     let used: Vec<u64> = {
         let mut used: Vec<u64> = clusters.keys().map(|index| index / L2_ENTRIES).collect();
         used.dedup();
@@ -115,7 +131,9 @@ fn lay(file: &File, size: u64, clusters: BTreeMap<u64, Cluster>) -> Result<()> {
     let mut buffer = Vec::new();
     let data_at = place;
     for (index, data) in clusters {
-        let order = used.binary_search(&(index / L2_ENTRIES)).map_err(|_| anyhow::anyhow!("table without cluster"))?;
+        let order = used
+            .binary_search(&(index / L2_ENTRIES))
+            .map_err(|_| anyhow::anyhow!("table without cluster"))?;
         let entry = match data {
             Cluster::Packed(bytes) => {
                 let end = place + bytes.len() as u64;
@@ -136,7 +154,11 @@ fn lay(file: &File, size: u64, clusters: BTreeMap<u64, Cluster>) -> Result<()> {
                 start | COPIED
             }
         };
-        put(&mut l2, order as u64 * L2_ENTRIES + index % L2_ENTRIES, entry)?;
+        put(
+            &mut l2,
+            order as u64 * L2_ENTRIES + index % L2_ENTRIES,
+            entry,
+        )?;
     }
     let blocks_at = place.next_multiple_of(cluster);
     buffer.resize(buffer.len() + usize::try_from(blocks_at - place)?, 0);
@@ -156,7 +178,9 @@ fn lay(file: &File, size: u64, clusters: BTreeMap<u64, Cluster>) -> Result<()> {
 
 fn put(table: &mut [u8], index: u64, value: u64) -> Result<()> {
     let at = usize::try_from(index * 8)?;
-    let Some(place) = table.get_mut(at..at + 8) else { bail!("table index {index} out of range") };
+    let Some(place) = table.get_mut(at..at + 8) else {
+        bail!("table index {index} out of range")
+    };
     place.copy_from_slice(&value.to_be_bytes());
     Ok(())
 }
@@ -168,7 +192,8 @@ struct References(Vec<u16>);
 impl References {
     fn add(&mut self, from: u64, to: u64) {
         let (first, last) = (from / CLUSTER as u64, (to - 1) / CLUSTER as u64);
-        let range = usize::try_from(first).unwrap_or(usize::MAX)..=usize::try_from(last).unwrap_or(usize::MAX);
+        let range = usize::try_from(first).unwrap_or(usize::MAX)
+            ..=usize::try_from(last).unwrap_or(usize::MAX);
         if self.0.len() <= *range.end() {
             self.0.resize(*range.end() + 1, 0);
         }
@@ -185,7 +210,11 @@ impl References {
             count += 1;
         }
         self.add(at, at + count * CLUSTER as u64);
-        let mut bytes: Vec<u8> = self.0.iter().flat_map(|count| count.to_be_bytes()).collect();
+        let mut bytes: Vec<u8> = self
+            .0
+            .iter()
+            .flat_map(|count| count.to_be_bytes())
+            .collect();
         bytes.resize(bytes.len().next_multiple_of(CLUSTER), 0);
         bytes
     }
@@ -221,7 +250,9 @@ mod tests {
         let mut state = 1_u64;
         (0..length)
             .map(|_| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
                 state.to_be_bytes()[0]
             })
             .collect()
@@ -230,22 +261,24 @@ mod tests {
     /// A reader of what is written, to see that every byte comes back.
     fn read_back(image: &[u8], size: usize) -> Vec<u8> {
         let number = |at: usize| u64::from_be_bytes(image[at..at + 8].try_into().unwrap());
-        let l1 = number(40) as usize;
+        let place = |value: u64| usize::try_from(value).unwrap();
+        let entries = place(L2_ENTRIES);
+        let l1 = place(number(40));
         let mut disk = vec![0; size];
         for index in 0..size / CLUSTER {
-            let l2 = number(l1 + index / L2_ENTRIES as usize * 8) & !COPIED;
+            let l2 = number(l1 + index / entries * 8) & !COPIED;
             if l2 == 0 {
                 continue;
             }
-            let entry = number(l2 as usize + index % L2_ENTRIES as usize * 8);
+            let entry = number(place(l2) + index % entries * 8);
             let target = &mut disk[index * CLUSTER..][..CLUSTER];
             if entry & COMPRESSED != 0 {
-                let at = (entry & ((1 << ADDRESS_BITS) - 1)) as usize;
+                let at = place(entry & ((1 << ADDRESS_BITS) - 1));
                 flate2::Decompress::new_with_window_bits(false, WINDOW_BITS)
                     .decompress(&image[at..], target, flate2::FlushDecompress::Finish)
                     .unwrap();
             } else if entry != 0 {
-                let at = (entry & !COPIED) as usize;
+                let at = place(entry & !COPIED);
                 target.copy_from_slice(&image[at..at + CLUSTER]);
             }
         }
@@ -258,7 +291,7 @@ mod tests {
         let mut disk = vec![0_u8; 40 * CLUSTER];
         disk[CLUSTER..2 * CLUSTER].copy_from_slice(&noise(CLUSTER));
         for (at, byte) in disk[5 * CLUSTER..9 * CLUSTER].iter_mut().enumerate() {
-            *byte = (at / 100 % 251) as u8;
+            *byte = u8::try_from(at / 100 % 251).unwrap();
         }
         let raw = folder.path().join("raw");
         std::fs::write(&raw, &disk).unwrap();
@@ -273,9 +306,21 @@ mod tests {
         assert!(images[0] == images[1]);
         assert!(images[0].len() < 10 * CLUSTER);
         assert!(read_back(&images[0], disk.len()) == disk);
-        if std::process::Command::new("qemu-img").arg("--version").output().is_ok() {
-            let check = std::process::Command::new("qemu-img").arg("check").arg(folder.path().join("one")).output().unwrap();
-            assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
+        if std::process::Command::new("qemu-img")
+            .arg("--version")
+            .output()
+            .is_ok()
+        {
+            let check = std::process::Command::new("qemu-img")
+                .arg("check")
+                .arg(folder.path().join("one"))
+                .output()
+                .unwrap();
+            assert!(
+                check.status.success(),
+                "{}",
+                String::from_utf8_lossy(&check.stdout)
+            );
         }
     }
 }

@@ -15,7 +15,10 @@ use crate::programs::Built;
 use crate::status::{Origin, Status, Step};
 use crate::tools::{Tools, run};
 use crate::tree::{Node, Tree};
-use crate::{disk, elf, esp, fetch, filesystems, fixups, initrd, kernel, lock, merge, overlay, programs, qcow2, tar, units};
+use crate::{
+    disk, elf, esp, fetch, filesystems, fixups, initrd, kernel, lock, merge, overlay, programs,
+    qcow2, tar, units,
+};
 
 const STAGES: usize = 13;
 
@@ -69,21 +72,41 @@ pub fn build(options: &Options) -> Result<PathBuf> {
     let key = key.add("tools", tools_key.text());
     let disk = &build.manifest.disk;
     let usr = status.stage("usr (erofs)", |step| {
-        let made = build.stage("07-usr", &key, |out| filesystems::usr(&tools, epoch, disk, &trees.join("usr.tar"), &out.join("usr.erofs")))?;
+        let made = build.stage("07-usr", &key, |out| {
+            filesystems::usr(
+                &tools,
+                epoch,
+                disk,
+                &trees.join("usr.tar"),
+                &out.join("usr.erofs"),
+            )
+        })?;
         note_size(step, &made.0.join("usr.erofs"));
         Ok(made)
     })?;
     let root = status.stage("root (ext4)", |_| {
-        build.stage("08-root", &key, |out| filesystems::root(&tools, epoch, disk, &trees.join("rest.tar"), &out.join("root.ext4")))
+        build.stage("08-root", &key, |out| {
+            filesystems::root(
+                &tools,
+                epoch,
+                disk,
+                &trees.join("rest.tar"),
+                &out.join("root.ext4"),
+            )
+        })
     })?;
     let initrd = status.stage("initrd", |step| build.initrd(&tools, &kernel, &built, step))?;
     let loader = status.stage("loader (GRUB)", |_| build.loader(&tools, &tools_key))?;
-    let esp = status.stage("esp (FAT)", |_| build.esp(&tools, &kernel, &initrd, &loader, &key))?;
+    let esp = status.stage("esp (FAT)", |_| {
+        build.esp(&tools, &kernel, &initrd, &loader, &key)
+    })?;
     let raw = status.stage("disk", |_| build.disk(&usr, &root, &loader, &esp, &key))?;
     let packed = status.stage("qcow2", |step| {
-        let made = build.stage("13-qcow2", &key.clone().add("raw", raw.to_string_lossy().as_bytes()), |out| {
-            qcow2::write(&raw.join("disk.raw"), &out.join("garboard.qcow2"))
-        })?;
+        let made = build.stage(
+            "13-qcow2",
+            &key.clone().add("raw", raw.to_string_lossy().as_bytes()),
+            |out| qcow2::write(&raw.join("disk.raw"), &out.join("garboard.qcow2")),
+        )?;
         note_size(step, &made.0.join("garboard.qcow2"));
         Ok(made)
     })?;
@@ -93,6 +116,17 @@ pub fn build(options: &Options) -> Result<PathBuf> {
     }
     status.say(&format!("built in {:.1} s", status.elapsed().as_secs_f64()));
     Ok(options.output.clone())
+}
+
+/// The build tools of the lock, for whoever wants to look into an image.
+///
+/// # Errors
+/// Those of the first three stages.
+pub fn tools(options: &Options) -> Result<Tools> {
+    let mut status = Status::new(3, options.quiet);
+    let build = status.stage("lock", |step| Build::open(options, step))?;
+    status.stage("fetch", |step| build.fetch(step))?;
+    Ok(status.stage("tools", |_| build.tools())?.0)
 }
 
 fn note_size(step: &Step, path: &Path) {
@@ -121,34 +155,76 @@ impl<'a> Build<'a> {
         let manifest_text = fs::read_to_string(&manifest_path)?;
         let groups = manifest.choose_groups(&options.with)?;
         let lock_path = options.sources.image("packages.lock");
-        let text = fs::read_to_string(&lock_path)
-            .with_context(|| format!("cannot read {}; `image-builder lock` makes it", lock_path.display()))?;
+        let text = fs::read_to_string(&lock_path).with_context(|| {
+            format!(
+                "cannot read {}; `image-builder lock` makes it",
+                lock_path.display()
+            )
+        })?;
         let all = lock::parse(&lock_path.display().to_string(), &text)?;
         for name in groups.iter().map(String::as_str).chain(["tools"]) {
-            let group = manifest.groups.get(name).with_context(|| format!("the manifest has no group {name}"))?;
+            let group = manifest
+                .groups
+                .get(name)
+                .with_context(|| format!("the manifest has no group {name}"))?;
             for root in &group.packages {
-                let locked = all.iter().any(|package| package.name == *root && package.groups.iter().any(|of| of == name || of == "base"));
-                anyhow::ensure!(locked, "{root} of group {name} is not in the lock; run `image-builder lock` and review the difference");
+                let locked = all.iter().any(|package| {
+                    package.name == *root
+                        && package.groups.iter().any(|of| of == name || of == "base")
+                });
+                anyhow::ensure!(
+                    locked,
+                    "{root} of group {name} is not in the lock; run `image-builder lock` and review the difference"
+                );
             }
         }
-        let packages: Vec<Package> =
-            all.into_iter().filter(|package| package.in_any(&groups) || package.groups.iter().any(|group| group == "tools")).collect();
-        step.note(&format!("{} packages, groups {}", packages.len(), groups.join(", ")));
-        Ok((Self { options, manifest, manifest_text, groups, packages }, Origin::Made))
+        let packages: Vec<Package> = all
+            .into_iter()
+            .filter(|package| {
+                package.in_any(&groups) || package.groups.iter().any(|group| group == "tools")
+            })
+            .collect();
+        step.note(&format!(
+            "{} packages, groups {}",
+            packages.len(),
+            groups.join(", ")
+        ));
+        Ok((
+            Self {
+                options,
+                manifest,
+                manifest_text,
+                groups,
+                packages,
+            },
+            Origin::Made,
+        ))
     }
 
-    fn stage(&self, name: &str, key: &Key, make: impl FnOnce(&Path) -> Result<()>) -> Result<(PathBuf, Origin)> {
+    fn stage(
+        &self,
+        name: &str,
+        key: &Key,
+        make: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<(PathBuf, Origin)> {
         let (path, made) = self.options.cache.stage(name, key, make)?;
         Ok((path, Origin::made(made)))
     }
 
     fn of_groups<'b>(&'b self, groups: &[String]) -> Vec<&'b Package> {
-        self.packages.iter().filter(|package| package.in_any(groups)).collect()
+        self.packages
+            .iter()
+            .filter(|package| package.in_any(groups))
+            .collect()
     }
 
     /// Stage 2: every package is in the cache and is the locked one.
     fn fetch(&self, step: &Step) -> Result<((), Origin)> {
-        fetch::all(&self.options.cache, &self.packages.iter().collect::<Vec<_>>(), step)?;
+        fetch::all(
+            &self.options.cache,
+            &self.packages.iter().collect::<Vec<_>>(),
+            step,
+        )?;
         Ok(((), Origin::Made))
     }
 
@@ -160,9 +236,15 @@ impl<'a> Build<'a> {
     /// Stage 3: the build tools.
     fn tools(&self) -> Result<((Tools, Key), Origin)> {
         let packages = self.of_groups(&["tools".to_owned()]);
-        let key = packages.iter().fold(Key::new(), |key, package| key.add(&package.name, &package.sha256));
+        let key = packages.iter().fold(Key::new(), |key, package| {
+            key.add(&package.name, &package.sha256)
+        });
         let (root, origin) = self.stage("03-tools", &key, |out| {
-            let drop = crate::manifest::Drop { packages: vec![], paths: vec!["etc/pam.d".into()], keep: vec![] };
+            let drop = crate::manifest::Drop {
+                packages: vec![],
+                paths: vec!["etc/pam.d".into()],
+                keep: vec![],
+            };
             let mut tree = merge::merge(&self.open_packages(&packages)?, &drop)?;
             tree.retain(|path, _| crate::tools::is_wanted(path));
             Tools::install(&tree, out)
@@ -180,18 +262,29 @@ impl<'a> Build<'a> {
         let modules = &self.manifest.modules;
         let mut keep = modules.keep.clone();
         for group in &self.groups {
-            keep.extend(self.manifest.groups.get(group).into_iter().flat_map(|group| group.modules.clone()));
+            keep.extend(
+                self.manifest
+                    .groups
+                    .get(group)
+                    .into_iter()
+                    .flat_map(|group| group.modules.clone()),
+            );
         }
         let key = Key::new()
             .add("kernel", &package.sha256)
             .add("tools", tools_key.text())
-            .add("modules", format!("{keep:?} {:?} {:?}", modules.except, modules.initrd));
+            .add(
+                "modules",
+                format!("{keep:?} {:?} {:?}", modules.except, modules.initrd),
+            );
         let (folder, origin) = self.stage("04-kernel", &key, |out| {
             let mut opened = self.open_packages(&[package])?;
             let (_, deb) = opened.pop().context("kernel package")?;
             let mut tree = Tree::default();
             for (path, node) in deb.files {
-                let path = path.strip_prefix("lib/").map_or_else(|| path.clone(), |rest| format!("usr/lib/{rest}"));
+                let path = path
+                    .strip_prefix("lib/")
+                    .map_or_else(|| path.clone(), |rest| format!("usr/lib/{rest}"));
                 tree.put(&path, node);
             }
             let work = out.join("work");
@@ -199,8 +292,14 @@ impl<'a> Build<'a> {
             fs::remove_dir_all(&work)?;
             fs::write(out.join("vmlinuz"), &parts.vmlinuz)?;
             fs::write(out.join("release"), &parts.release)?;
-            fs::write(out.join("modules.tar"), tar::write(&parts.modules, self.manifest.image.epoch)?)?;
-            fs::write(out.join("initrd.tar"), tar::write(&parts.initrd, self.manifest.image.epoch)?)?;
+            fs::write(
+                out.join("modules.tar"),
+                tar::write(&parts.modules, self.manifest.image.epoch)?,
+            )?;
+            fs::write(
+                out.join("initrd.tar"),
+                tar::write(&parts.initrd, self.manifest.image.epoch)?,
+            )?;
             Ok(())
         })?;
         step.note(&fs::read_to_string(folder.join("release"))?);
@@ -212,7 +311,12 @@ impl<'a> Build<'a> {
         let wanted = &self.manifest.programs;
         let built = match &self.options.programs {
             Some(folder) => programs::take(folder, wanted)?,
-            None => programs::build(&self.options.sources.root, wanted, &self.options.cache.folder("cargo")?, step)?,
+            None => programs::build(
+                &self.options.sources.root,
+                wanted,
+                &self.options.cache.folder("cargo")?,
+                step,
+            )?,
         };
         let bytes: usize = built.values().map(Vec::len).sum();
         step.note(&format!("{} programs, {} KiB", built.len(), bytes / 1024));
@@ -220,10 +324,18 @@ impl<'a> Build<'a> {
     }
 
     /// Stage 6: everything in its place, cut into `/usr` and the rest.
-    fn root(&self, kernel: &KernelParts, built: &Built, step: &Step) -> Result<((PathBuf, Key), Origin)> {
+    fn root(
+        &self,
+        kernel: &KernelParts,
+        built: &Built,
+        step: &Step,
+    ) -> Result<((PathBuf, Key), Origin)> {
         let sources = &self.options.sources;
-        let packages: Vec<&Package> =
-            self.of_groups(&self.groups).into_iter().filter(|package| !package.name.starts_with("linux-image-")).collect();
+        let packages: Vec<&Package> = self
+            .of_groups(&self.groups)
+            .into_iter()
+            .filter(|package| !package.name.starts_with("linux-image-"))
+            .collect();
         let mut key = Key::new()
             .add("manifest", &self.manifest_text)
             .add("kernel", kernel.key.text())
@@ -240,7 +352,12 @@ impl<'a> Build<'a> {
             let epoch = self.manifest.image.epoch;
             let mut root = self.assemble(&packages, kernel, built, step)?;
             let usr = root.split_off("usr");
-            step.note(&format!("/usr {} entries, {} KiB; rest {} KiB", usr.len(), usr.size() / 1024, root.size() / 1024));
+            step.note(&format!(
+                "/usr {} entries, {} KiB; rest {} KiB",
+                usr.len(),
+                usr.size() / 1024,
+                root.size() / 1024
+            ));
             fs::write(out.join("usr.tar"), tar::write(&usr, epoch)?)?;
             fs::write(out.join("rest.tar"), tar::write(&root, epoch)?)?;
             Ok(())
@@ -248,7 +365,13 @@ impl<'a> Build<'a> {
         Ok(((folder, key), origin))
     }
 
-    fn assemble(&self, packages: &[&Package], kernel: &KernelParts, built: &Built, step: &Step) -> Result<Tree> {
+    fn assemble(
+        &self,
+        packages: &[&Package],
+        kernel: &KernelParts,
+        built: &Built,
+        step: &Step,
+    ) -> Result<Tree> {
         let manifest = &self.manifest;
         let sources = &self.options.sources;
         step.note("unpack");
@@ -259,13 +382,20 @@ impl<'a> Build<'a> {
         overlay::lay(&overlay::read(&sources.image("rootfs"))?, &mut root, "");
         step.note("fix-ups");
         fixups::apply(&mut root, manifest)?;
-        tar::read(&fs::read(kernel.folder.join("modules.tar"))?, |path, node| {
-            if path != "." && root.get(&path).is_none() {
-                root.put(&path, node);
-            }
-            Ok(())
-        })?;
-        units::install(&mut root, &overlay::read(&sources.image("units"))?, &manifest.units)?;
+        tar::read(
+            &fs::read(kernel.folder.join("modules.tar"))?,
+            |path, node| {
+                if path != "." && root.get(&path).is_none() {
+                    root.put(&path, node);
+                }
+                Ok(())
+            },
+        )?;
+        units::install(
+            &mut root,
+            &overlay::read(&sources.image("units"))?,
+            &manifest.units,
+        )?;
         programs::install(&mut root, &manifest.programs, built)?;
         overlay::set_attributes(&mut root, &manifest.attributes)?;
         root.prune_empty("usr/share");
@@ -278,21 +408,37 @@ impl<'a> Build<'a> {
     }
 
     /// Stage 9: our init and the modules that lead to the root.
-    fn initrd(&self, tools: &Tools, kernel: &KernelParts, built: &Built, step: &Step) -> Result<(PathBuf, Origin)> {
-        let init = built.get("init").context("manifest [[programs]] has no init")?;
-        let key = Key::new().add("kernel", kernel.key.text()).add("init", init);
+    fn initrd(
+        &self,
+        tools: &Tools,
+        kernel: &KernelParts,
+        built: &Built,
+        step: &Step,
+    ) -> Result<(PathBuf, Origin)> {
+        let init = built
+            .get("init")
+            .context("manifest [[programs]] has no init")?;
+        let key = Key::new()
+            .add("kernel", kernel.key.text())
+            .add("init", init);
         let made = self.stage("09-initrd", &key, |out| {
             let mut modules = Tree::default();
-            tar::read(&fs::read(kernel.folder.join("initrd.tar"))?, |path, node| {
-                if path != "." {
-                    modules.put(&path, node);
-                }
-                Ok(())
-            })?;
+            tar::read(
+                &fs::read(kernel.folder.join("initrd.tar"))?,
+                |path, node| {
+                    if path != "." {
+                        modules.put(&path, node);
+                    }
+                    Ok(())
+                },
+            )?;
             let plain = out.join("initrd.cpio");
             fs::write(&plain, initrd::archive(&initrd::tree(init, &modules)?)?)?;
             let mut pack = tools.command("zstd", self.manifest.image.epoch)?;
-            run(pack.args(["-q", "-19", "--single-thread", "--rm", "-o"]).arg(out.join("initrd")).arg(&plain))?;
+            run(pack
+                .args(["-q", "-19", "--single-thread", "--rm", "-o"])
+                .arg(out.join("initrd"))
+                .arg(&plain))?;
             Ok(())
         })?;
         note_size(step, &made.0.join("initrd"));
@@ -303,28 +449,57 @@ impl<'a> Build<'a> {
     fn loader(&self, tools: &Tools, tools_key: &Key) -> Result<(PathBuf, Origin)> {
         let early = self.options.sources.image("grub-early.cfg");
         let key = Key::new().add("tools", tools_key.text()).add_file(&early)?;
-        self.stage("10-loader", &key, |out| esp::grub(tools, self.manifest.image.epoch, &early, out))
+        self.stage("10-loader", &key, |out| {
+            esp::grub(tools, self.manifest.image.epoch, &early, out)
+        })
     }
 
     /// Stage 11: the EFI system partition, with slot A's kernel and initrd.
-    fn esp(&self, tools: &Tools, kernel: &KernelParts, initrd: &Path, loader: &Path, key: &Key) -> Result<(PathBuf, Origin)> {
+    fn esp(
+        &self,
+        tools: &Tools,
+        kernel: &KernelParts,
+        initrd: &Path,
+        loader: &Path,
+        key: &Key,
+    ) -> Result<(PathBuf, Origin)> {
         let config = fs::read_to_string(self.options.sources.image("grub.cfg"))?;
         let config = config.replace("@PARAMETERS@", &self.manifest.kernel.parameters.join(" "));
-        let key = key.clone().add("initrd", initrd.to_string_lossy().as_bytes()).add("loader", loader.to_string_lossy().as_bytes());
+        let key = key
+            .clone()
+            .add("initrd", initrd.to_string_lossy().as_bytes())
+            .add("loader", loader.to_string_lossy().as_bytes());
         self.stage("11-esp", &key, |out| {
             let files = [
-                ("EFI/BOOT/BOOTX64.EFI", fs::read(loader.join("BOOTX64.EFI"))?),
+                (
+                    "EFI/BOOT/BOOTX64.EFI",
+                    fs::read(loader.join("BOOTX64.EFI"))?,
+                ),
                 ("grub/grub.cfg", config.into_bytes()),
                 ("grub/grubenv", esp::environment()),
                 ("A/vmlinuz", fs::read(kernel.folder.join("vmlinuz"))?),
                 ("A/initrd", fs::read(initrd.join("initrd"))?),
             ];
-            esp::esp(tools, self.manifest.image.epoch, self.manifest.disk.esp_mib, &files, out, &out.join("esp.fat"))
+            esp::esp(
+                tools,
+                self.manifest.image.epoch,
+                self.manifest.disk.esp_mib,
+                &files,
+                out,
+                &out.join("esp.fat"),
+            )
         })
     }
 
     /// Stage 12: partitions in their places.
-    fn disk(&self, usr: &Path, root: &Path, loader: &Path, esp: &Path, key: &Key) -> Result<(PathBuf, Origin)> {
+    fn disk(
+        &self,
+        usr: &Path,
+        root: &Path,
+        loader: &Path,
+        esp: &Path,
+        key: &Key,
+    ) -> Result<(PathBuf, Origin)> {
         let sizes = &self.manifest.disk;
         let mut key = key.clone();
         for part in [usr, root, loader, esp] {
@@ -334,13 +509,43 @@ impl<'a> Build<'a> {
             let (core, esp) = (loader.join("core.img"), esp.join("esp.fat"));
             let (usr, root) = (usr.join("usr.erofs"), root.join("root.ext4"));
             let partitions = [
-                Partition { label: "BIOS", purpose: Purpose::BiosBoot, mib: 1, content: Some(&core) },
-                Partition { label: "ESP", purpose: Purpose::Esp, mib: sizes.esp_mib, content: Some(&esp) },
-                Partition { label: "USR-A", purpose: Purpose::Usr, mib: sizes.usr_mib, content: Some(&usr) },
-                Partition { label: "USR-B", purpose: Purpose::Usr, mib: sizes.usr_mib, content: None },
-                Partition { label: "ROOT", purpose: Purpose::Root, mib: sizes.root_mib, content: Some(&root) },
+                Partition {
+                    label: "BIOS",
+                    purpose: Purpose::BiosBoot,
+                    mib: 1,
+                    content: Some(&core),
+                },
+                Partition {
+                    label: "ESP",
+                    purpose: Purpose::Esp,
+                    mib: sizes.esp_mib,
+                    content: Some(&esp),
+                },
+                Partition {
+                    label: "USR-A",
+                    purpose: Purpose::Usr,
+                    mib: sizes.usr_mib,
+                    content: Some(&usr),
+                },
+                Partition {
+                    label: "USR-B",
+                    purpose: Purpose::Usr,
+                    mib: sizes.usr_mib,
+                    content: None,
+                },
+                Partition {
+                    label: "ROOT",
+                    purpose: Purpose::Root,
+                    mib: sizes.root_mib,
+                    content: Some(&root),
+                },
             ];
-            disk::write(&out.join("disk.raw"), &sizes.guid, &partitions, &fs::read(loader.join("boot.img"))?)
+            disk::write(
+                &out.join("disk.raw"),
+                &sizes.guid,
+                &partitions,
+                &fs::read(loader.join("boot.img"))?,
+            )
         })
     }
 }

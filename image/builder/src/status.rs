@@ -32,7 +32,13 @@ impl Status {
     /// For this many stages.
     #[must_use]
     pub fn new(total: usize, quiet: bool) -> Self {
-        Self { total, number: 0, begun: Instant::now(), quiet, times: Vec::new() }
+        Self {
+            total,
+            number: 0,
+            begun: Instant::now(),
+            quiet,
+            times: Vec::new(),
+        }
     }
 
     /// Runs a stage. What it returns tells whether its result came from the cache.
@@ -46,7 +52,11 @@ impl Status {
     ) -> anyhow::Result<T> {
         self.number += 1;
         let label = format!("[{:2}/{}] {name}", self.number, self.total);
-        let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let target = if self.quiet {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
         let bar = ProgressBar::with_draw_target(None, target);
         if let Ok(style) = ProgressStyle::with_template("{prefix:28} {spinner} {elapsed} {msg}") {
             bar.set_style(style);
@@ -58,10 +68,15 @@ impl Status {
         let result = run(&step);
         let note = step.bar.message();
         step.bar.finish_and_clear();
-        let (value, origin) = result.map_err(|error| error.context(format!("stage {label} did not finish")))?;
+        let (value, origin) =
+            result.map_err(|error| error.context(format!("stage {label} did not finish")))?;
         let took = begun.elapsed();
-        self.times.push((name.to_owned(), took, origin == Origin::Cache));
-        self.say(&format!("{label:28} {:6.2} s  {origin}{note}", took.as_secs_f64()));
+        self.times
+            .push((name.to_owned(), took, origin == Origin::Cache));
+        self.say(&format!(
+            "{label:28} {:6.2} s  {origin}{note}",
+            took.as_secs_f64()
+        ));
         Ok(value)
     }
 

@@ -43,7 +43,10 @@ pub fn read(archive: &[u8], mut each: impl FnMut(String, Node) -> Result<()>) ->
                     b'1' => Kind::Hard(clean(&link)),
                     b'2' => Kind::Link(link),
                     b'5' => Kind::Folder,
-                    other => bail!("{path}: member kind {:?} is not supported", char::from(other)),
+                    other => bail!(
+                        "{path}: member kind {:?} is not supported",
+                        char::from(other)
+                    ),
                 };
                 let node = Node {
                     kind,
@@ -67,9 +70,15 @@ pub fn read(archive: &[u8], mut each: impl FnMut(String, Node) -> Result<()>) ->
 pub fn write(tree: &Tree, mtime: u64) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     entry(&mut out, "./", &Node::folder(0o755), mtime)?;
-    let (hard, other): (Vec<_>, Vec<_>) = tree.iter().partition(|(_, node)| matches!(node.kind, Kind::Hard(_)));
+    let (hard, other): (Vec<_>, Vec<_>) = tree
+        .iter()
+        .partition(|(_, node)| matches!(node.kind, Kind::Hard(_)));
     for (path, node) in other.into_iter().chain(hard) {
-        let name = if matches!(node.kind, Kind::Folder) { format!("{path}/") } else { path.to_owned() };
+        let name = if matches!(node.kind, Kind::Folder) {
+            format!("{path}/")
+        } else {
+            path.to_owned()
+        };
         entry(&mut out, &name, node, mtime).with_context(|| format!("cannot archive {path}"))?;
     }
     out.resize(out.len() + 2 * BLOCK, 0);
@@ -91,7 +100,15 @@ fn entry(out: &mut Vec<u8>, name: &str, node: &Node, mtime: u64) -> Result<()> {
         records.push_str(&pax_record("linkpath", link));
     }
     if !records.is_empty() {
-        header(out, "pax", &Node::file(Vec::new(), 0o644), b'x', "", records.len(), mtime)?;
+        header(
+            out,
+            "pax",
+            &Node::file(Vec::new(), 0o644),
+            b'x',
+            "",
+            records.len(),
+            mtime,
+        )?;
         padded(out, records.as_bytes());
     }
     header(out, name, node, flag, link, body.len(), mtime)?;
@@ -99,7 +116,15 @@ fn entry(out: &mut Vec<u8>, name: &str, node: &Node, mtime: u64) -> Result<()> {
     Ok(())
 }
 
-fn header(out: &mut Vec<u8>, name: &str, node: &Node, flag: u8, link: &str, size: usize, mtime: u64) -> Result<()> {
+fn header(
+    out: &mut Vec<u8>,
+    name: &str,
+    node: &Node,
+    flag: u8,
+    link: &str,
+    size: usize,
+    mtime: u64,
+) -> Result<()> {
     let mut block = [0_u8; BLOCK];
     let cut = |value: &str| value.as_bytes()[..value.len().min(100)].to_vec();
     block[..cut(name).len()].copy_from_slice(&cut(name));
@@ -132,8 +157,17 @@ fn padded(out: &mut Vec<u8>, body: &[u8]) {
 }
 
 fn check_sum(header: &[u8]) -> Result<()> {
-    let plain: u64 =
-        header.iter().enumerate().map(|(at, byte)| u64::from(if (148..156).contains(&at) { b' ' } else { *byte })).sum();
+    let plain: u64 = header
+        .iter()
+        .enumerate()
+        .map(|(at, byte)| {
+            u64::from(if (148..156).contains(&at) {
+                b' '
+            } else {
+                *byte
+            })
+        })
+        .sum();
     let stored = number(&header[148..156])?;
     if plain != stored {
         bail!("archive is damaged: header sum {stored}, counted {plain}");
@@ -144,38 +178,63 @@ fn check_sum(header: &[u8]) -> Result<()> {
 /// An octal number, or GNU's base-256 form.
 fn number(field: &[u8]) -> Result<u64> {
     if let [first @ 0x80..=0xff, rest @ ..] = field {
-        return Ok(rest.iter().fold(u64::from(first & 0x7f), |sum, byte| (sum << 8) | u64::from(*byte)));
+        return Ok(rest.iter().fold(u64::from(first & 0x7f), |sum, byte| {
+            (sum << 8) | u64::from(*byte)
+        }));
     }
     let digits = text(field);
     let digits = digits.trim();
     if digits.is_empty() {
         return Ok(0);
     }
-    u64::from_str_radix(digits, 8).with_context(|| format!("archive is damaged: {digits:?} is no octal number"))
+    u64::from_str_radix(digits, 8)
+        .with_context(|| format!("archive is damaged: {digits:?} is no octal number"))
 }
 
 fn text(field: &[u8]) -> String {
-    let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
+    let end = field
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(field.len());
     String::from_utf8_lossy(&field[..end]).into_owned()
 }
 
 fn ustar_name(header: &[u8]) -> String {
     let (name, prefix) = (text(&header[..100]), text(&header[345..500]));
     // GNU's own format ("ustar  ") has other fields in the place of the prefix.
-    if &header[257..263] == b"ustar\0" && !prefix.is_empty() { format!("{prefix}/{name}") } else { name }
+    if &header[257..263] == b"ustar\0" && !prefix.is_empty() {
+        format!("{prefix}/{name}")
+    } else {
+        name
+    }
 }
 
 fn clean(path: &str) -> String {
-    path.trim_start_matches("./").trim_start_matches('/').trim_end_matches('/').trim_end_matches("/.").replace("/./", "/")
+    path.trim_start_matches("./")
+        .trim_start_matches('/')
+        .trim_end_matches('/')
+        .trim_end_matches("/.")
+        .replace("/./", "/")
 }
 
 fn pax_records(mut body: &[u8]) -> Result<Vec<(&str, &str)>> {
     let mut records = Vec::new();
     while !body.is_empty() {
-        let blank = body.iter().position(|byte| *byte == b' ').context("archive is damaged: pax record")?;
-        let length: usize = std::str::from_utf8(&body[..blank])?.parse().context("archive is damaged: pax length")?;
-        let record = body.get(blank + 1..length.max(1) - 1).context("archive is damaged: pax record")?;
-        records.push(std::str::from_utf8(record)?.split_once('=').context("archive is damaged: pax record")?);
+        let blank = body
+            .iter()
+            .position(|byte| *byte == b' ')
+            .context("archive is damaged: pax record")?;
+        let length: usize = std::str::from_utf8(&body[..blank])?
+            .parse()
+            .context("archive is damaged: pax length")?;
+        let record = body
+            .get(blank + 1..length.max(1) - 1)
+            .context("archive is damaged: pax record")?;
+        records.push(
+            std::str::from_utf8(record)?
+                .split_once('=')
+                .context("archive is damaged: pax record")?,
+        );
         body = &body[length..];
     }
     Ok(records)
@@ -197,10 +256,19 @@ mod tests {
     fn sample() -> Tree {
         let mut tree = Tree::default();
         tree.put("bin/b", Node::file(*b"binary", 0o4755));
-        tree.put("bin/a", Node { kind: Kind::Hard("bin/b".into()), ..Node::file(Vec::new(), 0o4755) });
+        tree.put(
+            "bin/a",
+            Node {
+                kind: Kind::Hard("bin/b".into()),
+                ..Node::file(Vec::new(), 0o4755)
+            },
+        );
         tree.put("etc/shadow", Node::file(*b"root:*", 0o640).owned(0, 42));
         tree.put("etc/link", Node::link("a/".repeat(70) + "target"));
-        tree.put(&("d".repeat(90) + "/" + &"n".repeat(90)), Node::file(vec![7; 1000], 0o644));
+        tree.put(
+            &("d".repeat(90) + "/" + &"n".repeat(90)),
+            Node::file(vec![7; 1000], 0o644),
+        );
         tree
     }
 
@@ -227,7 +295,12 @@ mod tests {
     fn a_flipped_header_byte_is_noticed() {
         let mut archive = write(&sample(), 5).unwrap();
         archive[BLOCK] ^= 1;
-        assert!(read(&archive, |_, _| Ok(())).unwrap_err().to_string().contains("damaged"));
+        assert!(
+            read(&archive, |_, _| Ok(()))
+                .unwrap_err()
+                .to_string()
+                .contains("damaged")
+        );
     }
 
     #[test]

@@ -21,15 +21,26 @@ pub struct Tools {
 /// What of the tools' packages is of no use for building.
 #[must_use]
 pub fn is_wanted(path: &str) -> bool {
-    const NEVER: [&str; 6] = ["usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/lib/udev", "var"];
-    !NEVER.iter().any(|folder| crate::pattern::matches(folder, path))
+    const NEVER: [&str; 6] = [
+        "usr/share/doc",
+        "usr/share/man",
+        "usr/share/locale",
+        "usr/share/info",
+        "usr/lib/udev",
+        "var",
+    ];
+    !NEVER
+        .iter()
+        .any(|folder| crate::pattern::matches(folder, path))
 }
 
 impl Tools {
     /// Unpacked at this place.
     #[must_use]
     pub fn at(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self {
+            root: root.to_owned(),
+        }
     }
 
     /// Writes the tools' tree.
@@ -78,9 +89,15 @@ impl Tools {
 /// # Errors
 /// With what it said when it fails.
 pub fn run(command: &mut Command) -> Result<Vec<u8>> {
-    let output = command.output().with_context(|| format!("cannot run {}", command.get_program().display()))?;
+    let output = command
+        .output()
+        .with_context(|| format!("cannot run {}", command.get_program().display()))?;
     if !output.status.success() {
-        let words: Vec<String> = command.get_args().skip(3).map(|word| word.to_string_lossy().into_owned()).collect();
+        let words: Vec<String> = command
+            .get_args()
+            .skip(3)
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
         bail!(
             "{} ended with {}: {}{}",
             words.join(" "),

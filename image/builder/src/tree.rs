@@ -35,19 +35,34 @@ impl Node {
     /// A folder of root's.
     #[must_use]
     pub fn folder(mode: u32) -> Self {
-        Self { kind: Kind::Folder, mode, uid: 0, gid: 0 }
+        Self {
+            kind: Kind::Folder,
+            mode,
+            uid: 0,
+            gid: 0,
+        }
     }
 
     /// A file of root's.
     #[must_use]
     pub fn file(bytes: impl Into<Arc<[u8]>>, mode: u32) -> Self {
-        Self { kind: Kind::File(bytes.into()), mode, uid: 0, gid: 0 }
+        Self {
+            kind: Kind::File(bytes.into()),
+            mode,
+            uid: 0,
+            gid: 0,
+        }
     }
 
     /// A symbolic link.
     #[must_use]
     pub fn link(target: impl Into<String>) -> Self {
-        Self { kind: Kind::Link(target.into()), mode: 0o777, uid: 0, gid: 0 }
+        Self {
+            kind: Kind::Link(target.into()),
+            mode: 0o777,
+            uid: 0,
+            gid: 0,
+        }
     }
 
     /// The same entry with another owner.
@@ -66,9 +81,14 @@ pub struct Tree {
 impl Tree {
     /// Puts an entry, in place of what was there, and makes the folders above it.
     pub fn put(&mut self, path: &str, node: Node) {
-        debug_assert!(!path.starts_with(['/', '.']) && !path.ends_with('/'), "relative path: {path}");
+        debug_assert!(
+            !path.starts_with(['/', '.']) && !path.ends_with('/'),
+            "relative path: {path}"
+        );
         for (at, _) in path.match_indices('/') {
-            self.entries.entry(path[..at].to_owned()).or_insert_with(|| Node::folder(0o755));
+            self.entries
+                .entry(path[..at].to_owned())
+                .or_insert_with(|| Node::folder(0o755));
         }
         self.entries.insert(path.to_owned(), node);
     }
@@ -99,7 +119,9 @@ impl Tree {
     /// # Errors
     /// When there is no such file or it is no UTF-8.
     pub fn text(&self, path: &str) -> Result<&str> {
-        let bytes = self.bytes(path).with_context(|| format!("the tree has no file {path}"))?;
+        let bytes = self
+            .bytes(path)
+            .with_context(|| format!("the tree has no file {path}"))?;
         std::str::from_utf8(bytes).with_context(|| format!("{path} is no UTF-8 text"))
     }
 
@@ -143,7 +165,8 @@ impl Tree {
     pub fn remove(&mut self, path: &str) -> bool {
         let before = self.entries.len();
         let below = format!("{path}/");
-        self.entries.retain(|name, _| name != path && !name.starts_with(&below));
+        self.entries
+            .retain(|name, _| name != path && !name.starts_with(&below));
         self.entries.len() != before
     }
 
@@ -154,21 +177,31 @@ impl Tree {
 
     /// All entries in the order of their paths: a folder before what is in it.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Node)> {
-        self.entries.iter().map(|(path, node)| (path.as_str(), node))
+        self.entries
+            .iter()
+            .map(|(path, node)| (path.as_str(), node))
     }
 
     /// The entries below a folder, by their paths inside it.
-    pub fn below<'a>(&'a self, folder: &str) -> impl Iterator<Item = (&'a str, &'a Node)> + use<'a> {
+    pub fn below<'a>(
+        &'a self,
+        folder: &str,
+    ) -> impl Iterator<Item = (&'a str, &'a Node)> + use<'a> {
         let prefix = format!("{folder}/");
         let length = prefix.len();
         let upper = format!("{folder}0"); // '0' follows '/'
-        self.entries.range(prefix..upper).map(move |(path, node)| (&path[length..], node))
+        self.entries
+            .range(prefix..upper)
+            .map(move |(path, node)| (&path[length..], node))
     }
 
     /// Takes a folder out: what is in it becomes a tree of its own, the empty folder stays.
     #[must_use]
     pub fn split_off(&mut self, folder: &str) -> Self {
-        let entries = self.below(folder).map(|(path, node)| (path.to_owned(), node.clone())).collect();
+        let entries = self
+            .below(folder)
+            .map(|(path, node)| (path.to_owned(), node.clone()))
+            .collect();
         let node = self.get(folder).cloned();
         self.remove(folder);
         if let Some(node) = node {
@@ -208,7 +241,16 @@ impl Tree {
     /// The sum of the files' sizes.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.entries.values().map(|node| if let Kind::File(bytes) = &node.kind { bytes.len() as u64 } else { 0 }).sum()
+        self.entries
+            .values()
+            .map(|node| {
+                if let Kind::File(bytes) = &node.kind {
+                    bytes.len() as u64
+                } else {
+                    0
+                }
+            })
+            .sum()
     }
 
     /// Hard links whose file has gone become an error: the merge dropped one name of two.
@@ -220,7 +262,9 @@ impl Tree {
             if let Kind::Hard(target) = &node.kind
                 && self.bytes(target).is_none()
             {
-                bail!("{path} is a hard link to {target}, which is not in the image; drop both or neither");
+                bail!(
+                    "{path} is a hard link to {target}, which is not in the image; drop both or neither"
+                );
             }
         }
         Ok(())
@@ -239,7 +283,8 @@ mod tests {
         tree.put("etc/absolute", Node::link("/usr/lib64"));
         tree.put("loop", Node::link("loop"));
         assert_eq!(
-            tree.resolve("etc/absolute/systemd/system/x.service").as_deref(),
+            tree.resolve("etc/absolute/systemd/system/x.service")
+                .as_deref(),
             Some("usr/lib/systemd/system/x.service")
         );
         assert!(!tree.resolves("usr/lib/nothing"));
@@ -252,8 +297,14 @@ mod tests {
         tree.put("usr/bin/a", Node::file(*b"a", 0o755));
         tree.put("usr-not", Node::file(*b"", 0o644));
         let usr = tree.split_off("usr");
-        assert_eq!(usr.iter().map(|(path, _)| path).collect::<Vec<_>>(), ["bin", "bin/a"]);
-        assert_eq!(tree.iter().map(|(path, _)| path).collect::<Vec<_>>(), ["usr", "usr-not"]);
+        assert_eq!(
+            usr.iter().map(|(path, _)| path).collect::<Vec<_>>(),
+            ["bin", "bin/a"]
+        );
+        assert_eq!(
+            tree.iter().map(|(path, _)| path).collect::<Vec<_>>(),
+            ["usr", "usr-not"]
+        );
     }
 
     #[test]

@@ -18,16 +18,24 @@ pub fn install(tree: &mut Tree, units: &Tree, chosen: &Units) -> Result<()> {
     crate::overlay::lay(units, tree, &format!("{FOLDER}/"));
     for (unit, wants) in &chosen.wants {
         for wanted in wants {
-            let file = shipped(tree, wanted).with_context(|| format!("manifest [units.wants] of {unit}"))?;
-            tree.put(&format!("{FOLDER}/{unit}.wants/{wanted}"), Node::link(format!("../{file}")));
+            let file = shipped(tree, wanted)
+                .with_context(|| format!("manifest [units.wants] of {unit}"))?;
+            tree.put(
+                &format!("{FOLDER}/{unit}.wants/{wanted}"),
+                Node::link(format!("../{file}")),
+            );
         }
     }
     for (alias, unit) in &chosen.aliases {
-        let file = shipped(tree, unit).with_context(|| format!("manifest [units.aliases] {alias}"))?;
+        let file =
+            shipped(tree, unit).with_context(|| format!("manifest [units.aliases] {alias}"))?;
         tree.put(&format!("{FOLDER}/{alias}"), Node::link(file));
     }
     shipped(tree, &chosen.default)?;
-    tree.put(&format!("{FOLDER}/default.target"), Node::link(chosen.default.clone()));
+    tree.put(
+        &format!("{FOLDER}/default.target"),
+        Node::link(chosen.default.clone()),
+    );
     for unit in &chosen.enabled {
         enable(tree, unit).with_context(|| format!("manifest [units] enabled: {unit}"))?;
     }
@@ -36,7 +44,9 @@ pub fn install(tree: &mut Tree, units: &Tree, chosen: &Units) -> Result<()> {
 
 /// The file of a unit: its own, or its template's.
 fn shipped(tree: &Tree, unit: &str) -> Result<String> {
-    let template = unit.split_once('@').and_then(|(name, rest)| Some(format!("{name}@.{}", rest.rsplit_once('.')?.1)));
+    let template = unit
+        .split_once('@')
+        .and_then(|(name, rest)| Some(format!("{name}@.{}", rest.rsplit_once('.')?.1)));
     [Some(unit.to_owned()), template]
         .into_iter()
         .flatten()
@@ -50,11 +60,19 @@ fn enable(tree: &mut Tree, unit: &str) -> Result<()> {
     let target = format!("/{FOLDER}/{file}");
     let mut links = 0;
     for line in text.lines().skip_while(|line| line.trim() != "[Install]") {
-        let Some((key, values)) = line.split_once('=') else { continue };
+        let Some((key, values)) = line.split_once('=') else {
+            continue;
+        };
         for value in values.split_whitespace() {
             match key.trim() {
-                "WantedBy" => tree.put(&format!("{ENABLED}/{value}.wants/{unit}"), Node::link(target.clone())),
-                "RequiredBy" => tree.put(&format!("{ENABLED}/{value}.requires/{unit}"), Node::link(target.clone())),
+                "WantedBy" => tree.put(
+                    &format!("{ENABLED}/{value}.wants/{unit}"),
+                    Node::link(target.clone()),
+                ),
+                "RequiredBy" => tree.put(
+                    &format!("{ENABLED}/{value}.requires/{unit}"),
+                    Node::link(target.clone()),
+                ),
                 "Alias" => tree.put(&format!("{ENABLED}/{value}"), Node::link(target.clone())),
                 _ => continue,
             }
@@ -82,7 +100,10 @@ pub fn check(tree: &Tree) -> Result<()> {
         }
     }
     if !dangling.is_empty() {
-        bail!("links to units that are not shipped: {}", dangling.join(", "));
+        bail!(
+            "links to units that are not shipped: {}",
+            dangling.join(", ")
+        );
     }
     Ok(())
 }
@@ -94,8 +115,17 @@ mod tests {
     fn sample() -> Tree {
         let mut units = Tree::default();
         units.put("multi-user.target", Node::file(*b"[Unit]\n", 0o644));
-        units.put("a.service", Node::file(*b"[Service]\n[Install]\nWantedBy=multi-user.target\nAlias=b.service\n", 0o644));
-        units.put("getty@.service", Node::file(*b"[Install]\nWantedBy=getty.target\n", 0o644));
+        units.put(
+            "a.service",
+            Node::file(
+                *b"[Service]\n[Install]\nWantedBy=multi-user.target\nAlias=b.service\n",
+                0o644,
+            ),
+        );
+        units.put(
+            "getty@.service",
+            Node::file(*b"[Install]\nWantedBy=getty.target\n", 0o644),
+        );
         units
     }
 
@@ -111,16 +141,26 @@ mod tests {
         install(&mut tree, &sample(), &chosen).unwrap();
         check(&tree).unwrap();
         let link = |path: &str| tree.get(path).map(|node| node.kind.clone());
-        assert_eq!(link(&format!("{FOLDER}/getty.target.wants/getty@tty1.service")), Some(Kind::Link("../getty@.service".into())));
+        assert_eq!(
+            link(&format!("{FOLDER}/getty.target.wants/getty@tty1.service")),
+            Some(Kind::Link("../getty@.service".into()))
+        );
         let target = Some(Kind::Link("/usr/lib/systemd/system/a.service".into()));
-        assert_eq!(link("etc/systemd/system/multi-user.target.wants/a.service"), target);
+        assert_eq!(
+            link("etc/systemd/system/multi-user.target.wants/a.service"),
+            target
+        );
         assert_eq!(link("etc/systemd/system/b.service"), target);
     }
 
     #[test]
     fn a_unit_that_is_not_shipped_is_named() {
-        let chosen = Units { default: "multi-user.target".into(), aliases: [].into(),
-            wants: [].into(), enabled: vec!["gone.service".into()] };
+        let chosen = Units {
+            default: "multi-user.target".into(),
+            aliases: [].into(),
+            wants: [].into(),
+            enabled: vec!["gone.service".into()],
+        };
         let error = install(&mut Tree::default(), &sample(), &chosen).unwrap_err();
         assert!(format!("{error:#}").contains("gone.service is not among the shipped units"));
     }
