@@ -2,7 +2,7 @@
 //! throw-away machine wants, and every call has a time limit.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -166,17 +166,17 @@ impl Ssh {
         })
     }
 
-    /// Does the machine greet on its ssh port?
+    /// Does the machine greet on its ssh port? The whole line is read, so that the server sees an orderly end.
     #[must_use]
     pub fn has_banner(&self) -> bool {
-        let mut banner = [0; 4];
+        let mut banner = String::new();
         let stream = TcpStream::connect_timeout(&self.at, Duration::from_secs(1));
         stream
-            .and_then(|mut stream| {
+            .and_then(|stream| {
                 stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-                stream.read_exact(&mut banner)
+                BufReader::new(stream).take(256).read_line(&mut banner)
             })
-            .is_ok_and(|()| &banner == b"SSH-")
+            .is_ok_and(|_| banner.starts_with("SSH-"))
     }
 
     /// Can core log in and run a command? A banner is not a login, but without one it need not be tried. Gives up when

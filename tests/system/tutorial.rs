@@ -14,18 +14,19 @@ fn a_node_of_the_tutorial_serves_its_user_and_keeps_its_data_through_stop_reboot
     let lab = ok(Lab::new("tutorial"));
     let (_discovery, machine) = ok(vm::tutorial_node(&lab));
     ok(machine.wait_for_ssh(Patience::BOOT));
-    first_day(&machine);
-    system(&machine);
-    units(&machine);
-    journal(&machine);
-    carried_bytes(&machine);
-    tells_of_failures(&machine);
-    data_stay(&machine);
+    let mut checks = Checks::new(&machine);
+    first_day(&mut checks);
+    system(&machine, &mut checks);
+    units(&machine, &mut checks);
+    journal(&mut checks);
+    carried_bytes(&machine, &mut checks);
+    tells_of_failures(&machine, &mut checks);
+    data_stay(&machine, &mut checks);
+    checks.finish();
 }
 
 /// What users meet first.
-fn first_day(machine: &Machine) {
-    let mut checks = Checks::new(machine);
+fn first_day(checks: &mut Checks<'_>) {
     checks.soon("systemctl is-active etcd2", "active");
     checks.is("hostname", "coreos");
     checks.is("whoami", "core");
@@ -51,12 +52,10 @@ fn first_day(machine: &Machine) {
     checks.has("ip route get 169.254.169.254", "via 192.168.50.1");
     checks.has("cat /etc/resolv.conf", "nameserver 192.168.50.1");
     checks.is("getent hosts coreos | awk '{print $1}'", "127.0.1.1");
-    checks.finish();
 }
 
 /// Disks, file systems, kernel.
-fn system(machine: &Machine) {
-    let mut checks = Checks::new(machine);
+fn system(machine: &Machine, checks: &mut Checks<'_>) {
     checks.has("grep ' /usr ' /proc/mounts", "erofs ro");
     checks.fails("sudo touch /usr/x", 1, "Read-only file system");
     checks.has("grep ' / ' /proc/mounts", "ext4 rw");
@@ -83,12 +82,10 @@ fn system(machine: &Machine) {
     checks.fails("curl -sS -m 5 http://192.168.50.1:22/", 7, "");
     checks.fails("curl -sS -m 5 http://10.0.2.2/", 7, "");
     checks.fails("curl -sS -m 5 http://example.org/", 6, "");
-    checks.finish();
 }
 
 /// The manager, asked and told as user core and by sudo.
-fn units(machine: &Machine) {
-    let mut checks = Checks::new(machine);
+fn units(machine: &Machine, checks: &mut Checks<'_>) {
     checks.has("systemctl status etcd2", "Active: active (running)");
     checks.has("systemctl status etcd2", "/system.slice/etcd2.service");
     checks.fails("systemctl status no-such-unit", 4, "no-such-unit.service");
@@ -128,11 +125,9 @@ fn units(machine: &Machine) {
         "journalctl -u job.service -o cat",
         "hello from job.service as root",
     );
-    checks.finish();
 }
 
-fn journal(machine: &Machine) {
-    let mut checks = Checks::new(machine);
+fn journal(checks: &mut Checks<'_>) {
     checks.is("journalctl -u etcd2 -n 3 -o cat | wc -l", "3");
     checks.works("journalctl -b -n 1");
     checks.works("journalctl -p err -n 1");
@@ -144,19 +139,21 @@ fn journal(machine: &Machine) {
         "(timeout 5 journalctl -f -n 0 -o cat -t follow; true) & sleep 1.5; logger -t follow seen; wait",
         "seen",
     );
-    checks.finish();
 }
 
 /// ssh as a way for bytes, exit codes, and several at once. (H07)
-fn carried_bytes(machine: &Machine) {
+fn carried_bytes(machine: &Machine, checks: &mut Checks<'_>) {
     let ssh = machine.ssh();
     let sent: Vec<u8> = (0..30_u32 << 20)
         .map(|n| (n.wrapping_mul(2_654_435_761) >> 24).to_le_bytes()[0])
         .collect();
     ok(ssh.put(&sent, "/tmp/big"));
     let back = ok(ssh.get("/tmp/big"));
-    assert!(back == sent, "30 MiB came back as {} bytes", back.len());
-    assert_eq!(ok(ssh.run("rm /tmp/big; exit 42")).code, 42);
+    checks.that(
+        back == sent,
+        &format!("30 MiB came back as {} bytes", back.len()),
+    );
+    checks.fails("rm /tmp/big; exit 42", 42, "");
     ssh.forget_session();
     std::thread::scope(|scope| {
         let logins: Vec<_> = (0..6)
@@ -171,8 +168,7 @@ fn carried_bytes(machine: &Machine) {
 
 /// What needs a program that this image does not have fails by name and holds nothing up; a report of a failed test
 /// has everything that one wants to know. (H24)
-fn tells_of_failures(machine: &Machine) {
-    let mut checks = Checks::new(machine);
+fn tells_of_failures(machine: &Machine, checks: &mut Checks<'_>) {
     checks.has(
         "sudo cat /run/coreos-cloudinit/status.json",
         "fleet.service",
@@ -191,12 +187,10 @@ fn tells_of_failures(machine: &Machine) {
             &format!("the report of a failed test has {wanted:?}"),
         );
     }
-    checks.finish();
 }
 
-fn data_stay(machine: &Machine) {
+fn data_stay(machine: &Machine, checks: &mut Checks<'_>) {
     let ssh = machine.ssh();
-    let mut checks = Checks::new(machine);
     checks.is("etcdctl set /message 'Hello CoreOS'", "Hello CoreOS");
     checks.is(
         "sudo systemctl stop etcd2; systemctl is-active etcd2 || true",
@@ -206,7 +200,6 @@ fn data_stay(machine: &Machine) {
     checks.works("sudo systemctl start etcd2");
     checks.soon("etcdctl get /message", "Hello CoreOS");
     checks.works("echo kept | sudo tee /var/lib/kept");
-    checks.finish();
 
     let mark = machine.console().mark();
     let boot = ok(ssh.check("cat /proc/sys/kernel/random/boot_id"));
@@ -216,7 +209,6 @@ fn data_stay(machine: &Machine) {
     ok(machine.wait_for_console_after(mark, "reboot: Restarting system", Patience::SOON));
     ok(machine.wait_for_console_after(mark, "Linux version", Patience::BOOT));
     ok(machine.wait_for_ssh(Patience::BOOT));
-    let mut checks = Checks::new(machine);
     checks.that(
         ok(ssh.check("cat /proc/sys/kernel/random/boot_id")) != boot,
         "another boot",
@@ -230,7 +222,6 @@ fn data_stay(machine: &Machine) {
     );
     checks.works("journalctl -b -1 -n 1 -u etcd2");
     checks.works("sudo test -s /var/lib/systemd/random-seed");
-    checks.finish();
 
     ssh.forget_session();
     let _ = ssh.run("sudo poweroff");
@@ -240,7 +231,5 @@ fn data_stay(machine: &Machine) {
     );
     ok(machine.start_again());
     ok(machine.wait_for_ssh(Patience::BOOT));
-    let mut checks = Checks::new(machine);
     checks.soon("etcdctl get /message", "Hello CoreOS");
-    checks.finish();
 }
