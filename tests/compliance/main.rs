@@ -1,8 +1,8 @@
 //! Conformance suites: our programs seen from outside, beside their originals.
 
 #[cfg(test)]
-mod etcd;
-#[cfg(test)]
 mod cloud_config;
+#[cfg(test)]
+mod etcd;
 #[cfg(test)]
 mod init;

@@ -107,7 +107,7 @@ fn fill_and_boot(machine: &Machine) {
     // The file system is grown in the background; it has to be full after that.
     ok(machine.wait("the grown root", Patience::SOON, || {
         let size = ssh.check("df --output=size -B1M / | tail -1").ok()?;
-        size.trim().parse::<u32>().ok().filter(|size| *size > 8500)
+        size.trim().parse::<u32>().ok().filter(|size| *size > 8100)
     }));
     ok(ssh.run("sudo fallocate -l 20G /var/filler; sudo dd if=/dev/zero of=/var/filler2 bs=64k 2>/dev/null; sync"));
     let mark = machine.console().mark();

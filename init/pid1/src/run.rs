@@ -101,6 +101,9 @@ fn first_start(place: Place) -> std::io::Result<Init> {
         .is_ok_and(|text| identity::valid_id(&text).is_some());
     let machine_id = identity::machine_id(&cmdline, place == Place::Machine);
     let name = identity::set_hostname(&cmdline);
+    if let Err(e) = init_sys::namespaces::loopback_up() {
+        say::log(Level::Warning, &format!("cannot bring up lo: {e}"));
+    }
     if place == Place::Machine {
         seed::load();
         let mut modules = Modules::of_running_kernel();
