@@ -288,6 +288,7 @@ impl Engine {
         if self
             .socket(id)
             .is_none_or(|socket| socket.state != SocketState::Listening)
+            || self.stop_is_queued(id)
         {
             return;
         }
@@ -320,6 +321,12 @@ impl Engine {
             return;
         }
         self.socket_set_state(id, SocketState::Running);
+    }
+
+    /// A socket that is to be closed takes nothing any more, whoever waits in its queue.
+    fn stop_is_queued(&self, id: UnitId) -> bool {
+        let job = self.units[id].job.and_then(|job| self.jobs.get(&job));
+        job.is_some_and(|job| job.kind == JobType::Stop)
     }
 
     fn socket_within_limit(&mut self, id: UnitId, world: &dyn World) -> bool {
@@ -361,7 +368,7 @@ impl Engine {
         let listening = self
             .socket(id)
             .is_some_and(|socket| socket.state == SocketState::Listening);
-        if !listening || !self.socket_within_limit(id, world) {
+        if !listening || self.stop_is_queued(id) || !self.socket_within_limit(id, world) {
             self.actions.push(Action::CloseFd(fd));
             return;
         }

@@ -272,7 +272,12 @@ impl<'a> UnitView<'a> {
             status_bus_error: service.status_bus_error.as_deref().unwrap_or_default(),
             restarts: service.restarts,
             watchdog_ping: service.watchdog_ping,
-            watchdog_usec: self.engine.service_watchdog_usec(self.id).unwrap_or(0),
+            // Settled at each start: infinite before.
+            watchdog_usec: if self.active_state().is_inactive() {
+                u64::MAX
+            } else {
+                self.engine.service_watchdog_usec(self.id).unwrap_or(0)
+            },
             stored_fds: service.fds.len(),
         })
     }

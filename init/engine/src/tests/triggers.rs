@@ -344,3 +344,17 @@ fn a_job_waits_for_a_device_until_it_appears_or_the_time_is_up() {
     assert!(bench.has_happened("dev-vda1.device timeout"));
     assert!(bench.has_happened("a.service dependency"));
 }
+
+#[test]
+fn a_socket_that_is_being_stopped_starts_nothing_for_those_who_wait_in_its_queue() {
+    let mut bench = Bench::new(SOCKET);
+    bench.start("k.socket");
+    ready(&mut bench, "k.socket");
+    bench.stop("k.service");
+    bench.stop("k.socket");
+    ready(&mut bench, "k.socket");
+    bench.main_ends("k.service", TERM);
+    ready(&mut bench, "k.socket");
+    assert_eq!(bench.state("k.service"), "inactive (dead)");
+    assert_eq!(bench.state("k.socket"), "inactive (dead)");
+}
