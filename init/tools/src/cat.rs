@@ -47,10 +47,13 @@ fn work(options: &Options) -> Result<u8, Failure> {
     );
     let name = match &options.identifier {
         Some(name) => name.clone(),
-        None => options.command.first().map_or("cat".into(), |c| {
-            let name = std::path::Path::new(c).file_name().unwrap_or_default();
-            name.to_string_lossy().into_owned()
-        }),
+        None => options.command.first().map_or_else(
+            || "cat".into(),
+            |c| {
+                let name = std::path::Path::new(c).file_name().unwrap_or_default();
+                name.to_string_lossy().into_owned()
+            },
+        ),
     };
     let out = connect(&name, priority(&options.priority)?, prefix)?;
     let Some((program, args)) = options.command.split_first() else {

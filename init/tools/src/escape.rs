@@ -17,6 +17,10 @@ use crate::systemctl::Failure;
     name = "systemd-escape",
     after_help = "Examples:\n  systemd-escape 'Hallöchen, Meister'\n  systemd-escape -p --suffix=mount /tmp/waldi/foobar\n  systemd-escape --template=systemd-nspawn@.service 'My Container 1'"
 )]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "one flag each, as users type them"
+)]
 pub(crate) struct Options {
     /// Append this suffix
     #[arg(long)]

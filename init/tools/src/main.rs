@@ -4,11 +4,13 @@
 //! (`tools systemctl status`). Every tool is one module with a `main`; nothing here decides more
 //! than that.
 
+mod analyze;
 mod cat;
 mod cli;
 mod clock;
 mod delta;
 mod escape;
+mod generate;
 mod hostname;
 mod journalctl;
 mod log;
@@ -58,6 +60,7 @@ const TOOLS: &[(&str, Main)] = &[
     ("systemd-machine-id-setup", machine::machine_id_setup),
     ("systemd-id128", machine::id128),
     ("systemd-delta", delta::main),
+    ("systemd-analyze", analyze::main),
 ];
 
 fn rest(args: &[OsString]) -> &[OsString] {
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
     }
     match args.first().and_then(tool) {
         Some(tool) => tool(args),
+        None if args.first().is_some_and(|word| word == "generate") => generate::main(rest(&args)),
         None => {
             let names: Vec<&str> = TOOLS.iter().map(|(name, _)| *name).collect();
             systemctl::complain(&format!(

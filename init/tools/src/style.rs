@@ -5,7 +5,7 @@
 /// Which column is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// As CoreOS printed in 2016 (systemd 229).
+    /// As `CoreOS` printed in 2016 (systemd 229).
     Era,
     /// As systemd 252 prints.
     Modern,

@@ -38,6 +38,8 @@ pub(super) struct Connection {
     pub(super) unique: Option<String>,
     number: u64,
     pub(super) subscribed: bool,
+    /// Units that this client keeps loaded; let go when it leaves.
+    pub(super) refs: Vec<String>,
     /// How many match rules it has added, on the bus side.
     pub(super) matches: usize,
     handshake: Option<sasl::Server>,
@@ -67,6 +69,7 @@ impl Connection {
             number,
             subscribed: false,
             matches: 0,
+            refs: Vec::new(),
             handshake: Some(sasl::Server::new(uid, guid)),
             input: Vec::new(),
             fds: VecDeque::new(),

@@ -19,7 +19,7 @@ pub(super) fn call(manager: &Manager, path: &str) -> Result<Vec<Value>, Refusal>
         Some(Object::Unit(_)) => interfaces.extend([names::PROPERTIES, names::UNIT]),
         Some(Object::Job(_)) => interfaces.extend([names::PROPERTIES, names::JOB]),
         Some(Object::LogControl) => {
-            interfaces.extend([names::PROPERTIES, "org.freedesktop.LogControl1"])
+            interfaces.extend([names::PROPERTIES, "org.freedesktop.LogControl1"]);
         }
         None => match path {
             "/" => children.push("org".into()),
@@ -34,7 +34,7 @@ pub(super) fn call(manager: &Manager, path: &str) -> Result<Vec<Value>, Refusal>
                 );
             }
             "/org/freedesktop/systemd1/job" => {
-                children.extend(manager.engine().jobs().map(|j| j.id.to_string()))
+                children.extend(manager.engine().jobs().map(|j| j.id.to_string()));
             }
             _ => return Err(Refusal::unknown_object(path)),
         },

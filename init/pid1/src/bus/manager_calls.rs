@@ -33,16 +33,16 @@ pub(super) fn job(manager: &mut Manager, unit: &str, verb: Verb, mode: &str) -> 
         .parse()
         .map_err(|_| Refusal::invalid(format!("Job mode {mode} invalid")))?;
     check_name(unit)?;
-    job_path(manager.submit(Request::Job {
+    job_path(&manager.submit(Request::Job {
         unit: unit.to_owned(),
         verb,
         mode,
     })?)
 }
 
-pub(super) fn job_path(reply: Reply) -> Answer {
+pub(super) fn job_path(reply: &Reply) -> Answer {
     match reply {
-        Reply::Job(id) => Ok(vec![Value::path(names::job_path(id))]),
+        Reply::Job(id) => Ok(vec![Value::path(names::job_path(*id))]),
         Reply::Done => Ok(vec![Value::path("/")]),
     }
 }
@@ -235,24 +235,14 @@ impl Bus {
                     unit: Some(text(0).to_owned()),
                 },
             ),
-            "RefUnit" => done(
-                manager,
-                Request::Ref {
-                    unit: text(0).to_owned(),
-                },
-            ),
-            "UnrefUnit" => done(
-                manager,
-                Request::Unref {
-                    unit: text(0).to_owned(),
-                },
-            ),
+            "RefUnit" => self.add_ref(manager, token, text(0)),
+            "UnrefUnit" => self.drop_ref(manager, token, text(0)),
             "FreezeUnit" | "ThawUnit" => freeze(manager, text(0), member == "FreezeUnit"),
             "SetUnitProperties" => {
                 let runtime = body.get(1).and_then(Value::as_bool).unwrap_or(false);
                 self.set_unit_properties(manager, text(0), runtime, body.get(2))
             }
-            "StartTransientUnit" => self.start_transient(manager, body, fds),
+            "StartTransientUnit" => self.start_transient(manager, token, body, fds),
             "AttachProcessesToUnit" => attach(manager, text(0), text(1), body.get(2)),
             "AbandonScope" => done(
                 manager,
@@ -285,6 +275,37 @@ impl Bus {
             "GetDynamicUsers" => Ok(vec![Value::array("(us)", vec![])]),
             _ => machine(manager, member),
         }
+    }
+
+    /// Keeps a unit loaded for a client until it lets go or leaves.
+    pub(super) fn add_ref(&mut self, manager: &mut Manager, token: u64, unit: &str) -> Answer {
+        manager.submit(Request::Ref {
+            unit: unit.to_owned(),
+        })?;
+        if let Some(connection) = self.connections.get_mut(&token) {
+            connection.refs.push(unit.to_owned());
+        }
+        Ok(vec![])
+    }
+
+    pub(super) fn drop_ref(&mut self, manager: &mut Manager, token: u64, unit: &str) -> Answer {
+        let refs = self.connections.get_mut(&token).map(|c| &mut c.refs);
+        let at = refs
+            .as_ref()
+            .and_then(|refs| refs.iter().position(|held| held == unit));
+        let (Some(refs), Some(at)) = (refs, at) else {
+            return Err(Refusal::new(
+                "org.freedesktop.systemd1.NotReferenced",
+                "Unit has not been referenced yet.",
+            ));
+        };
+        refs.swap_remove(at);
+        done(
+            manager,
+            Request::Unref {
+                unit: unit.to_owned(),
+            },
+        )
     }
 
     fn subscribe(&mut self, token: u64, on: bool) -> Answer {

@@ -178,7 +178,7 @@ impl Bus {
         {
             self.handle(manager, token, &message);
         }
-        self.tidy(token);
+        self.tidy(manager, token);
     }
 
     /// One message; a mistake of ours in it costs its answer and nothing else.
@@ -204,13 +204,17 @@ impl Bus {
     }
 
     /// Drops a connection that is over, or sets what it is polled for.
-    fn tidy(&mut self, token: u64) {
+    fn tidy(&mut self, manager: &mut Manager, token: u64) {
         let Some(connection) = self.connections.get_mut(&token) else {
             return;
         };
         if connection.is_over() {
             let _ = epoll::delete(&self.epoll, connection.socket());
+            let refs = std::mem::take(&mut connection.refs);
             self.connections.remove(&token);
+            for unit in refs {
+                let _ = manager.submit(unit_engine::Request::Unref { unit });
+            }
             return;
         }
         if let Some(wants_write) = connection.poll_change() {
@@ -242,7 +246,7 @@ impl Bus {
                     connection.send(message.clone());
                 }
             }
-            self.tidy(token);
+            self.tidy(manager, token);
         }
     }
 

@@ -47,7 +47,7 @@ impl Bus {
             let guid = self.guid.clone();
             driver::call(self.connections.get_mut(&token)?, &guid, message)
         } else {
-            self.to_systemd(manager, token, message)
+            self.call_systemd(manager, token, message)
         };
         let mut answer = match result {
             Ok(body) => message.reply(body),
@@ -59,7 +59,7 @@ impl Bus {
         message.wants_reply().then_some(answer)
     }
 
-    fn to_systemd(
+    fn call_systemd(
         &mut self,
         manager: &mut Manager,
         token: u64,
@@ -94,7 +94,9 @@ impl Bus {
             Object::Manager if interface.is_empty() || interface == names::MANAGER => {
                 self.manager_call(manager, token, member, &message.body, fds)
             }
-            Object::Unit(unit) => self.unit_call(manager, &unit, interface, member, &message.body),
+            Object::Unit(unit) => {
+                self.unit_call(manager, token, &unit, interface, member, &message.body)
+            }
             Object::Job(id) => job::call(manager, id, member),
             _ => Err(Refusal::unknown_method(member, interface)),
         }

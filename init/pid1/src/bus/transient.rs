@@ -39,6 +39,7 @@ impl Bus {
     pub(super) fn start_transient(
         &mut self,
         manager: &mut Manager,
+        token: u64,
         body: &[Value],
         fds: Vec<OwnedFd>,
     ) -> Result<Vec<Value>, Refusal> {
@@ -93,8 +94,15 @@ impl Bus {
             pids,
             controller: None,
         };
+        let keeps =
+            pairs(body.get(2)).any(|(key, value)| key == "AddRef" && value.as_bool() == Some(true));
         match manager.submit(request) {
-            Ok(reply) => job_path(reply),
+            Ok(reply) => {
+                if keeps {
+                    self.add_ref(manager, token, name.as_str())?;
+                }
+                job_path(&reply)
+            }
             Err(error) => {
                 self.held.remove(name.as_str());
                 let _ = fs::remove_file(Path::new(TRANSIENT).join(name.as_str()));

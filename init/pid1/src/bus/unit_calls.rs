@@ -11,6 +11,7 @@ impl Bus {
     pub(super) fn unit_call(
         &mut self,
         manager: &mut Manager,
+        token: u64,
         unit: &str,
         interface: &str,
         member: &str,
@@ -35,18 +36,8 @@ impl Bus {
                 let runtime = body.first().and_then(Value::as_bool).unwrap_or(false);
                 self.set_unit_properties(manager, unit, runtime, body.get(1))
             }
-            "Ref" => {
-                manager.submit(Request::Ref {
-                    unit: unit.to_owned(),
-                })?;
-                Ok(vec![])
-            }
-            "Unref" => {
-                manager.submit(Request::Unref {
-                    unit: unit.to_owned(),
-                })?;
-                Ok(vec![])
-            }
+            "Ref" => self.add_ref(manager, token, unit),
+            "Unref" => self.drop_ref(manager, token, unit),
             "GetProcesses" => {
                 let group = manager
                     .engine()

@@ -90,7 +90,7 @@ fn read_stdin() -> Result<String, Failure> {
 
 /// Lets the user's editor work on a copy beside the target.
 fn edited(target: &Path, start: &str) -> Result<String, Failure> {
-    let folder = target.parent().unwrap_or(Path::new("/"));
+    let folder = target.parent().unwrap_or_else(|| Path::new("/"));
     fs::create_dir_all(folder)?;
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let copy = folder.join(format!(".#{name}{}", std::process::id()));

@@ -11,7 +11,7 @@ use unit_file::{Installer, Preset, PresetMode, UnitLoader, UnitName, apply, glob
 use super::{Context, Failure, names};
 
 fn tree(root: Option<&Path>) -> RealTree {
-    RealTree::below(root.unwrap_or(Path::new("/")))
+    RealTree::below(root.unwrap_or_else(|| Path::new("/")))
 }
 
 fn loader(cx: &Context) -> UnitLoader<RealTree> {

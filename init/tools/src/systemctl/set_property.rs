@@ -163,15 +163,8 @@ pub(crate) fn parse(assignment: &str) -> Result<Vec<(String, Value)>, Failure> {
     let Some((_, form)) = FORMS.iter().find(|(known, _)| *known == name) else {
         return Err(Failure::new(format!("Unknown assignment: {assignment}")));
     };
-    let value = match value(*form, name, text) {
-        Some(value) => value,
-        None => {
-            return Err(Failure::new(format!(
-                "Failed to parse {name}= value {text:?}"
-            )));
-        }
-    };
-    Ok(value)
+    value(*form, name, text)
+        .ok_or_else(|| Failure::new(format!("Failed to parse {name}= value {text:?}")))
 }
 
 fn value(form: Form, name: &str, text: &str) -> Option<Vec<(String, Value)>> {

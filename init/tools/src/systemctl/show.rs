@@ -39,7 +39,7 @@ pub(super) fn run(cx: &mut Context) -> Result<u8, Failure> {
         let props = Props(cx.manager()?.all_properties(path, "")?);
         print(cx, &props)?;
         if !whole_manager && cx.options.property.is_empty() && props.yes("NeedDaemonReload") {
-            jobs::warn_if_changed(cx, &props.text("Id").to_owned())?;
+            jobs::warn_if_changed(cx, props.text("Id"))?;
         }
     }
     Ok(0)

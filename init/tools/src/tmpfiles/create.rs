@@ -53,7 +53,8 @@ fn each(root: &Path, item: &Item, work: impl Fn(&Path) -> Done) -> Done {
     let pattern = below(root, &item.path).to_string_lossy().into_owned();
     let mut result = Ok(());
     for path in cli::glob(&pattern) {
-        result = result.and(work(&path));
+        let done = work(&path);
+        result = result.and(done);
     }
     result
 }
@@ -63,7 +64,8 @@ fn recursively(path: &Path, work: &dyn Fn(&Path) -> Done) -> Done {
     let is_folder = path.symlink_metadata().is_ok_and(|m| m.is_dir());
     if is_folder && let Ok(entries) = fs::read_dir(path) {
         for entry in entries.flatten() {
-            result = result.and(recursively(&entry.path(), work));
+            let done = recursively(&entry.path(), work);
+            result = result.and(done);
         }
     }
     result
@@ -302,7 +304,8 @@ pub(super) fn remove(item: &Item, root: &Path) -> Done {
             'D' => empty(&path),
             _ => Ok(()),
         };
-        result = result.and(removed.map_err(say("remove it")));
+        let removed = removed.map_err(say("remove it"));
+        result = result.and(removed);
     }
     result
 }

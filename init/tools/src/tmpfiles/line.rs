@@ -27,6 +27,10 @@ pub(super) struct Mode {
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "one mark each, as the lines have them"
+)]
 pub(super) struct Item {
     pub(super) kind: char,
     /// `+`

@@ -414,6 +414,7 @@ pub(super) fn sections(lines: &[Line]) -> String {
 mod tests {
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "the tests read better")]
     fn shown(kind: UnitType, name: &str, value: Value) -> String {
         sections(
             &lines(kind, name, &value, |at| {

@@ -415,7 +415,7 @@ fn ended(code: i64, status: i64) -> (&'static str, String) {
         1 => {
             let name = u8::try_from(status)
                 .ok()
-                .filter(|s| *s > 1 && *s >= 200)
+                .filter(|s| *s >= 200)
                 .and_then(exit::status_name);
             ("exited", name.map(|n| format!("/{n}")).unwrap_or_default())
         }
@@ -429,6 +429,7 @@ fn ended(code: i64, status: i64) -> (&'static str, String) {
 mod tests {
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "the tests read better")]
     fn shown(name: &str, value: Value) -> String {
         texts(name, &value, &TimeZone::UTC).join("|")
     }

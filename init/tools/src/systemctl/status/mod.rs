@@ -82,7 +82,7 @@ fn one(cx: &mut Context, unit: &str) -> Result<u8, Failure> {
     cx.out.write_all(text.as_bytes())?;
     if props.yes("NeedDaemonReload") {
         cx.out.flush()?;
-        jobs::warn_if_changed(cx, &props.text("Id").to_owned())?;
+        jobs::warn_if_changed(cx, props.text("Id"))?;
     }
     Ok(match props.text("ActiveState") {
         _ if unknown => 4,
