@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -107,6 +107,7 @@ pub(crate) struct Consensus {
     next_id: Arc<AtomicU64>,
     /// The last entry at the start: what must be applied before local reads are served.
     recovered: Option<LogId>,
+    recovered_once: Arc<AtomicBool>,
     pub(crate) received: Arc<AtomicU64>,
     seen_leader: Arc<Mutex<Option<(u64, std::time::Instant)>>>,
 }
@@ -195,6 +196,7 @@ impl Consensus {
             strict,
             next_id,
             recovered,
+            recovered_once: Arc::default(),
             received: Arc::new(AtomicU64::new(0)),
             seen_leader: Arc::default(),
         };
@@ -298,21 +300,27 @@ impl Consensus {
         (leader, seen.map(|(_, since)| since))
     }
 
-    /// Waits until there is a leader and everything that was in the log at the start is applied.
+    /// Waits until there is a leader and local reads may be served.
     pub(crate) async fn ready(&self) {
-        let recovered = self.recovered.next_index();
         let mut metrics = self.metrics.clone();
-        let _ = metrics
-            .wait_for(|metrics| {
-                metrics.current_leader.is_some()
-                    && metrics.last_applied.next_index() >= recovered.max(1)
-            })
-            .await;
+        let ready = metrics.wait_for(|metrics| {
+            metrics.current_leader.is_some()
+                && metrics.last_applied.is_some()
+                && self.is_recovered()
+        });
+        let _ = ready.await;
     }
 
     /// Whether local reads may be served: nothing that was served before the restart is missing.
+    /// What was at the end of the log and never agreed on may have been replaced by less.
     pub(crate) fn is_recovered(&self) -> bool {
-        self.state.lock().applied.next_index() >= self.recovered.next_index()
+        if self.recovered_once.load(Ordering::Relaxed) {
+            return true;
+        }
+        let wanted = self.recovered.min(self.log.last()).next_index();
+        let recovered = self.state.lock().applied.next_index() >= wanted;
+        self.recovered_once.fetch_or(recovered, Ordering::Relaxed);
+        recovered
     }
 
     fn deadline(&self) -> Instant {

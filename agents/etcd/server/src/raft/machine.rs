@@ -217,7 +217,11 @@ impl RaftStateMachine<TypeConfig> for Machine {
             Some((saved, _)) if saved == own => Ok(()),
             _ => {
                 let index = own.last_log_id.map(|last| last.index);
-                tracing::info!(index, bytes = bytes.len(), "took over a snapshot of the leader");
+                tracing::info!(
+                    index,
+                    bytes = bytes.len(),
+                    "took over a snapshot of the leader"
+                );
                 snapshots.save(&own, &bytes)
             }
         };

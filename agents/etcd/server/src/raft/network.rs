@@ -27,6 +27,9 @@ use super::types::{Peer, SnapshotBytes, TypeConfig, Vote};
 pub(crate) const CLUSTER_HEADER: &str = "x-etcd-cluster-id";
 pub(crate) const SENDER_HEADER: &str = "x-etcd-member-id";
 
+/// How many heartbeats an answer to entries may take.
+const PATIENCE: u32 = 10;
+
 /// Time for a whole snapshot.
 const SNAPSHOT: Duration = Duration::from_secs(120);
 
@@ -248,13 +251,14 @@ impl RaftNetworkV2<TypeConfig> for Target {
         rpc: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
-        self.message(
-            "/raft/append",
-            &rpc,
-            RPCTypes::AppendEntries,
-            option.hard_ttl(),
-        )
-        .await
+        // A heartbeat that is late is of no use; entries may have to wait for the disk over there.
+        let within = if rpc.entries.is_empty() {
+            option.hard_ttl()
+        } else {
+            option.hard_ttl() * PATIENCE
+        };
+        self.message("/raft/append", &rpc, RPCTypes::AppendEntries, within)
+            .await
     }
 
     async fn vote(

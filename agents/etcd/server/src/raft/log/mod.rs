@@ -219,26 +219,30 @@ impl RaftLogStorage<TypeConfig> for Log {
         if let Some((kind, text)) = &queue.failed {
             return Err(io::Error::new(*kind, text.clone()));
         }
-        let queue = &mut *queue;
+        let queue_ref = &mut *queue;
         if let Some(committed) = state.committed {
             let record = Record::Committed(Some(committed));
-            let span = frame::append(&mut queue.buffer, |out| record.put(out));
-            queue
+            let span = frame::append(&mut queue_ref.buffer, |out| record.put(out));
+            queue_ref
                 .records
                 .push((span, Change::Committed(Some(committed)), 0));
         }
         for entry in entries {
             let log_id = entry.log_id;
             let record = Record::Entry(entry);
-            let span = frame::append(&mut queue.buffer, |out| record.put(out));
+            let span = frame::append(&mut queue_ref.buffer, |out| record.put(out));
             let sequence = self.shared.sequence.fetch_add(1, Ordering::Relaxed);
-            queue.records.push((span, Change::Entry(log_id), sequence));
+            queue_ref
+                .records
+                .push((span, Change::Entry(log_id), sequence));
             let Record::Entry(entry) = record else {
                 continue;
             };
             state.push(log_id, sequence, None, Some((entry, span.length)))?;
         }
-        queue.done.push(Done::Flushed(callback));
+        queue_ref.done.push(Done::Flushed(callback));
+        // The writer takes the queue next: it must not meet it locked.
+        drop(queue);
         drop(state);
         self.shared.wake.notify_one();
         Ok(())
