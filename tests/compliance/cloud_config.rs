@@ -261,6 +261,6 @@ head -2 /run/coreos-cloudinit/motd
 ";
     assert_eq!(
         guest.run(script, SHORT),
-        "rc=1\nstill\ncoreos-cloudinit.service\ncloud-config from /mnt/user-data was applied only in part:\n  line 2: error: invalid value 384: looks like a decimal rewrite of 0600\n"
+        "rc=1\nstill\ncoreos-cloudinit.service\nuser-data from /mnt/user-data was applied only in part:\n  line 2: error: invalid value 384: looks like a decimal rewrite of 0600\n"
     );
 }

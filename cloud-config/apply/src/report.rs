@@ -153,15 +153,9 @@ impl Status {
             return String::new();
         }
         let head = match self.state.as_str() {
-            "running" => "cloud-config is not applied yet:".to_owned(),
-            "failed" => format!(
-                "cloud-config from {} was applied only in part:",
-                self.source
-            ),
-            _ => format!(
-                "cloud-config from {} was applied with remarks:",
-                self.source
-            ),
+            "running" => "user-data is not applied yet:".to_owned(),
+            "failed" => format!("user-data from {} was applied only in part:", self.source),
+            _ => format!("user-data from {} was applied with remarks:", self.source),
         };
         let more = lines.len().saturating_sub(MOST_LINES);
         lines.truncate(MOST_LINES);
@@ -190,9 +184,7 @@ mod tests {
         report.diagnostics = (1..40).map(|n| Diagnostic::error(n, "bad")).collect();
         let text = Status::of(&report).message();
         assert!(
-            text.starts_with(
-                "cloud-config from x was applied only in part:\n  line 1: error: bad\n"
-            )
+            text.starts_with("user-data from x was applied only in part:\n  line 1: error: bad\n")
         );
         assert!(text.contains("and 27 more") && text.lines().count() == 15);
     }

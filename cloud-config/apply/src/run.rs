@@ -91,20 +91,46 @@ pub(crate) fn early(arguments: &Arguments) -> u8 {
         return 0;
     };
     let target = target(arguments);
-    let mut failed = identity(&instance, &target);
+    let failed = identity(&instance, &target);
+    u8::from(failed | static_networks(&instance, &target).is_none())
+}
+
+/// Files for cards with fixed addresses; true if one is new or other than before.
+fn static_networks(instance: &Instance, target: &Target) -> Option<bool> {
+    let (mut changed, mut failed) = (false, false);
     for (name, text) in instance.static_networks() {
         let path = format!("/run/systemd/network/{name}");
-        if let Err(error) = files::write(
+        match files::write(
             &files::below(&target.root, &path),
             text.as_bytes(),
             0o644,
             None,
         ) {
-            log::error(&format!("cannot write {path}: {error}"));
-            failed = true;
+            Ok(written) => changed |= written != files::Written::Unchanged,
+            Err(error) => {
+                log::error(&format!("cannot write {path}: {error}"));
+                failed = true;
+            }
         }
     }
-    u8::from(failed)
+    (!failed).then_some(changed)
+}
+
+/// A drive that came after the network had been configured.
+fn late_networks(instance: &Instance, target: &Target) {
+    if static_networks(instance, target) != Some(true) {
+        return;
+    }
+    log::info("the config drive has fixed addresses: reloading systemd-networkd");
+    let asked = init_client::Manager::connect().and_then(|mut manager| {
+        manager.queue_job("ReloadUnit", "systemd-networkd.service", "replace")
+    });
+    if let Err(error) = asked {
+        log::error(&format!(
+            "cannot reload systemd-networkd.service: {}",
+            apply::chain(&error)
+        ));
+    }
 }
 
 /// Host name and keys as soon as they are known; true if something failed. A name that the machine
@@ -183,6 +209,9 @@ pub(crate) fn run(arguments: &Arguments) -> u8 {
             None => return finish(arguments, &target, &mut report, &[]),
         },
     };
+    if target.live && instance.source == source::drive::NAME {
+        late_networks(&instance, &target);
+    }
     let queue = configure(arguments, &target, instance, &mut report);
     finish(arguments, &target, &mut report, &queue)
 }
@@ -250,7 +279,7 @@ fn configure(
         metadata_file(&instance, report);
     }
     let from_cloud = instance.source.starts_with("the metadata service")
-        || instance.source.starts_with("the config drive");
+        || instance.source == source::drive::NAME;
     if from_cloud
         && understood
         && let Err(error) = state::keep(&target.workspace, &instance)

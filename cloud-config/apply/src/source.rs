@@ -84,7 +84,12 @@ pub(crate) fn find(
             (None, None) => return Err(SourceError::Absent),
         };
         let mut late_drive = || drive_device(arguments);
-        if let Some(instance) = service::find(&tree, search, early, &mut late_drive) {
+        let late_drive: Option<&mut dyn FnMut() -> Option<Instance>> = if arguments.find_drive {
+            Some(&mut late_drive)
+        } else {
+            None
+        };
+        if let Some(instance) = service::find(&tree, search, early, late_drive) {
             return Ok(instance);
         }
     }

@@ -195,6 +195,12 @@ impl Manager {
             }
             return;
         }
+        if info.loopback && !info.up {
+            // Everything that talks to 127.0.0.1 needs it, whatever the files say.
+            if let Err(error) = self.kernel.set_up(index).await {
+                log::error(&format!("cannot bring up {}: {error}", info.name));
+            }
+        }
         let facts = facts::of_link(&self.paths.root, &info, self.virtualization.as_deref());
         let file = self
             .files

@@ -298,6 +298,9 @@ fn a_refused_request_begins_anew_and_ends_with_an_address() {
     };
     let (root, questions) = begin(&policy, FILE);
     let daemon = Daemon::start(root.path());
+    eventually("the loopback interface", || {
+        shown("-4 addr show lo").contains("127.0.0.1/8")
+    });
     eventually("the address", || {
         shown("-4 addr show near").contains("10.77.0.6/24")
     });

@@ -9,6 +9,8 @@ use rustix::mount::{MountFlags, UnmountFlags};
 use crate::instance::Instance;
 use crate::log;
 
+/// How messages call this source.
+pub(crate) const NAME: &str = "the config drive";
 /// Where the drive is while it is read.
 const MOUNT_POINT: &str = "/run/coreos-cloudinit/drive";
 /// Some FAT tools write labels in capitals.
@@ -25,7 +27,7 @@ pub(crate) fn read(folder: &Path) -> Option<Instance> {
         return None;
     }
     let mut instance = Instance {
-        source: "the config drive".into(),
+        source: NAME.into(),
         ..Instance::default()
     };
     let text =

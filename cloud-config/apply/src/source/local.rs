@@ -19,6 +19,12 @@ pub(crate) fn cmdline_url(root: &Path) -> Option<String> {
         .map(str::to_owned)
 }
 
+/// True when PID 1 has loaded the drivers of all devices that were there at boot.
+#[must_use]
+pub(crate) fn devices_settled() -> bool {
+    Path::new("/run/garboard/devices-settled").exists()
+}
+
 /// The address that this machine would use towards the world: that of the default route's interface.
 /// Connecting a datagram socket sends nothing; the address is one that nobody has (RFC 5737).
 #[must_use]

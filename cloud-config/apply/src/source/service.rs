@@ -10,12 +10,15 @@ use http::{Client, HttpError, Limits, Method, Request, Url};
 
 use crate::instance::{Instance, first_line};
 use crate::log;
+use crate::source::local;
 
 /// First pause after a failed request; it doubles up to [`SLOWEST`] (rule H-5).
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const SLOWEST: Duration = Duration::from_secs(5);
 /// Without a route nobody is asked: looking again costs nothing, and an address may come any moment.
 const NO_ROUTE_PAUSE: Duration = Duration::from_millis(20);
+/// Longest wait for the devices of the boot; probing an empty SATA controller takes a second.
+const SETTLE: Duration = Duration::from_secs(5);
 /// The dated tree that the original used, and what to ask when it is gone.
 const EC2_VERSIONS: [&str; 2] = ["2009-04-04", "latest"];
 
@@ -48,7 +51,14 @@ struct Service<'s> {
     base: String,
     deadline: Instant,
     /// Called between two tries: something else may have come up.
-    meanwhile: &'s mut dyn FnMut() -> bool,
+    meanwhile: &'s mut dyn FnMut(Look) -> bool,
+}
+
+/// How eagerly a drive is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Now,
+    Seldom,
 }
 
 /// Why an answer is not there.
@@ -90,7 +100,7 @@ impl Service<'_> {
             if wait != NO_ROUTE_PAUSE {
                 pause = (pause * 2).min(SLOWEST);
             }
-            if Instant::now() + wait >= self.deadline || (self.meanwhile)() {
+            if Instant::now() + wait >= self.deadline || (self.meanwhile)(Look::Seldom) {
                 return Err(Missing::GivenUp);
             }
             tokio::time::sleep(wait).await;
@@ -168,30 +178,51 @@ pub(crate) fn find(
     tree: &Tree,
     deadline: Instant,
     early: &mut dyn FnMut(&Instance),
-    late_drive: &mut dyn FnMut() -> Option<Instance>,
+    late_drive: Option<&mut dyn FnMut() -> Option<Instance>>,
 ) -> Option<Instance> {
+    let looking = late_drive.is_some();
+    let mut nothing = || None;
+    let late_drive = late_drive.unwrap_or(&mut nothing);
     let mut drive = None;
     // A drive does not appear within milliseconds: look for it at most once a second.
     let mut next_look = Instant::now();
-    let mut meanwhile = || {
-        if Instant::now() >= next_look {
+    let mut meanwhile = |look: Look| {
+        let due = look == Look::Now || Instant::now() >= next_look;
+        if due && drive.is_none() {
             next_look = Instant::now() + Duration::from_secs(1);
             drive = late_drive();
         }
         drive.is_some()
     };
-    let found = block_on(search(tree, deadline, early, &mut meanwhile)).flatten();
+    let found = block_on(async {
+        let found = search(tree, deadline, early, &mut meanwhile).await;
+        if found.is_some() && looking {
+            settle(&mut meanwhile).await;
+        }
+        found
+    })
+    .flatten();
     if let Some(drive) = &drive {
         early(drive);
     }
     drive.or(found)
 }
 
+/// A service that answers within milliseconds must not outrun a drive on a slow bus (rule H-2): the
+/// drive is looked for once more when all devices have their drivers.
+async fn settle(meanwhile: &mut dyn FnMut(Look) -> bool) {
+    let end = Instant::now() + SETTLE;
+    while !local::devices_settled() && Instant::now() < end {
+        tokio::time::sleep(NO_ROUTE_PAUSE).await;
+    }
+    meanwhile(Look::Now);
+}
+
 async fn search(
     tree: &Tree,
     deadline: Instant,
     early: &mut dyn FnMut(&Instance),
-    meanwhile: &mut dyn FnMut() -> bool,
+    meanwhile: &mut dyn FnMut(Look) -> bool,
 ) -> Option<Instance> {
     let base = tree.base().to_owned();
     let mut instance = Instance {
@@ -314,7 +345,7 @@ async fn ec2_addresses(service: &mut Service<'_>, base: &str) -> Addresses {
 /// Only the addresses, for a source that has none.
 #[must_use]
 pub(crate) fn addresses(tree: &Tree, deadline: Instant) -> Option<Addresses> {
-    let mut never = || false;
+    let mut never = |_| false;
     let base = tree.base().to_owned();
     block_on(async {
         let mut service = Service {
@@ -331,7 +362,7 @@ pub(crate) fn addresses(tree: &Tree, deadline: Instant) -> Option<Addresses> {
 #[must_use]
 pub(crate) fn fetch_url(url: &str, deadline: Instant) -> Option<Vec<u8>> {
     let (base, path) = split(url)?;
-    let mut never = || false;
+    let mut never = |_| false;
     block_on(async {
         let mut service = Service {
             client: Client::new(),

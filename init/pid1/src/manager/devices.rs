@@ -69,10 +69,13 @@ impl Devices {
         });
         match child {
             Ok(pid) => self.coldplug = Some(pid),
-            Err(e) => say::log(
-                Level::Warning,
-                &format!("cannot load modules of devices: {e}"),
-            ),
+            Err(e) => {
+                say::log(
+                    Level::Warning,
+                    &format!("cannot load modules of devices: {e}"),
+                );
+                settled();
+            }
         }
     }
 
@@ -80,6 +83,7 @@ impl Devices {
     pub(crate) fn ended(&mut self, pid: i32, poll: &mut Poll) {
         if self.coldplug == Some(pid) {
             self.coldplug = None;
+            settled();
             if self.buttons.is_empty() {
                 for button in button::open_all() {
                     self.add_button(button, poll);
@@ -200,4 +204,11 @@ fn walk(folder: &str, depth: usize, found: &mut Vec<String>) {
             found.push(path);
         }
     }
+}
+
+/// Says that every device that was there at boot has its driver: coreos-cloudinit must not take the
+/// metadata service for the only source while a config drive is still being probed.
+fn settled() {
+    let _ = std::fs::create_dir_all("/run/garboard");
+    let _ = std::fs::write("/run/garboard/devices-settled", "");
 }
