@@ -147,11 +147,9 @@ fn become_program(
         // SAFETY: plain descriptor duplication; a failure leaves the slot closed, which exec shows.
         *fd = unsafe { libc::fcntl(*fd, libc::F_DUPFD_CLOEXEC, above) };
     }
-    let mut target = 3;
-    for fd in fds.iter() {
+    for (target, fd) in (3..).zip(fds.iter()) {
         // SAFETY: moves the parked descriptor to its place, without the close-on-exec flag.
         unsafe { libc::dup2(*fd, target) };
-        target += 1;
     }
     crate::signals::default_all();
     let empty = empty_set();

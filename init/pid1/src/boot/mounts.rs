@@ -183,6 +183,12 @@ fn make_folder(path: &str, mode: u32) {
     }
 }
 
+/// Whether a mount belongs to PID 1 itself: such mounts are no units, because nobody may start or
+/// stop them.
+pub(crate) fn is_own(point: &Path) -> bool {
+    TABLE.iter().any(|wanted| Path::new(wanted.at) == point)
+}
+
 /// Whether a folder is where a file system begins.
 pub(crate) fn is_mounted(path: &str) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -191,4 +197,21 @@ pub(crate) fn is_mounted(path: &str) -> bool {
         return false;
     };
     here.dev() != above.dev() || here.ino() == above.ino()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::is_own;
+
+    #[test]
+    fn run_and_what_the_kernel_shows_are_no_units() {
+        assert!(is_own(Path::new("/run")) && is_own(Path::new("/sys/fs/cgroup")));
+        assert!(
+            !is_own(Path::new("/"))
+                && !is_own(Path::new("/run/user/500"))
+                && !is_own(Path::new("/tmp"))
+        );
+    }
 }

@@ -150,6 +150,7 @@ impl Modules {
     }
 
     /// Whether the tables know a module of this name.
+    #[cfg(test)]
     pub(crate) fn knows(&self, name: &str) -> bool {
         self.files.contains_key(&name.replace('-', "_"))
     }

@@ -13,6 +13,9 @@ use unit_file::UnitConfig;
 use super::{Finish, Manager, OpenSockets, Outgoing, Source, now, paths, sockets, spawner};
 use crate::say::{self, Level};
 
+/// Messages that wait for the bus at most.
+const MOST_TOLD: usize = 65_536;
+
 /// Word of the shutdown program for a machine action.
 pub(crate) fn shutdown_word(action: &MachineAction) -> String {
     use crate::shutdown::Ending;
@@ -107,14 +110,7 @@ impl Manager {
                 let now = now();
                 self.times.finish_realtime = now.realtime;
                 self.times.finish_monotonic = now.monotonic;
-                if self.world.machine.place == crate::boot::Place::Machine
-                    && let Err(e) = init_sys::spawn::fork_work(crate::boot::growfs::grow_root)
-                {
-                    say::log(
-                        Level::Warning,
-                        &format!("cannot grow the root file system: {e}"),
-                    );
-                }
+                self.grow_root();
                 self.outgoing
                     .push_back(Outgoing::Engine(Action::StartupFinished));
             }
@@ -127,10 +123,30 @@ impl Manager {
         }
     }
 
+    /// Makes the root file system as long as its partition, once, beside everything else: when the
+    /// login is up, or when the boot is done.
+    fn grow_root(&mut self) {
+        let machine = self.world.machine.place == crate::boot::Place::Machine;
+        if !machine || self.grown || self.finish.is_some() {
+            return;
+        }
+        self.grown = true;
+        if let Err(e) = init_sys::spawn::fork_work(crate::boot::growfs::grow_root) {
+            say::log(
+                Level::Warning,
+                &format!("cannot grow the root file system: {e}"),
+            );
+        }
+    }
+
     /// Clients are told; the queue is bounded, and nobody needs an old state.
     fn tell(&mut self, action: Action) {
-        const MOST: usize = 65_536;
-        if self.outgoing.len() < MOST {
+        if let Action::JobRemoved { unit, .. } = &action
+            && ["sshd.service", "sshd.socket"].contains(&unit.as_ref())
+        {
+            self.grow_root();
+        }
+        if self.outgoing.len() < MOST_TOLD {
             self.outgoing.push_back(Outgoing::Engine(action));
         }
     }

@@ -89,6 +89,8 @@ pub(crate) struct Manager {
     pid_files: BTreeMap<String, OwnedFd>,
     outgoing: VecDeque<Outgoing>,
     finish: Option<Finish>,
+    /// Whether the root file system was made as long as its partition.
+    grown: bool,
     ctrl_alt_del: Vec<u64>,
     pub(crate) times: BootTimes,
 }
@@ -164,6 +166,7 @@ impl Manager {
             pid_files: BTreeMap::new(),
             outgoing: VecDeque::new(),
             finish: None,
+            grown: false,
             ctrl_alt_del: Vec::new(),
             times,
         };

@@ -265,6 +265,7 @@ impl Manager {
         };
         let mounts = all
             .into_iter()
+            .filter(|mount| !crate::boot::mounts::is_own(&mount.point))
             .map(|mount| MountPoint {
                 place: mount.point.display().to_string(),
                 what: mount.source,
