@@ -3,6 +3,7 @@
 mod bench;
 mod dependencies;
 mod read;
+mod scale;
 mod services;
 mod transactions;
 mod triggers;

@@ -121,6 +121,8 @@ impl Engine {
         };
         if settings.exec_start.is_empty() {
             self.arm(id, settings.timeout_start);
+            // Without this step it would go from dead to dead, and nobody would be told of its end.
+            self.service_set_state(id, ServiceState::Start);
             self.service_enter_start_post(id, world);
             return;
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use init_api::{JobResult, ServiceResult, ServiceState};
-use unit_file::{FdStorePreserve, RestartMode};
+use unit_file::{FdStorePreserve, KillMode, RestartMode};
 
 use super::Process;
 use crate::{
@@ -28,9 +28,8 @@ impl Engine {
         match service.state {
             ServiceState::Dead | ServiceState::Failed => return Outcome::Already,
             ServiceState::AutoRestart => {
-                // The pause ends; what ran before decides whether this was a failure no longer.
-                self.timers.cancel(TimerKey::State(id));
-                self.service_set_state(id, ServiceState::Dead);
+                // The pause ends. What ran before it has been told already.
+                self.service_set_end(id, ServiceState::Dead, true);
                 self.service_let_go(id, false);
             }
             ServiceState::Condition
@@ -260,7 +259,8 @@ impl Engine {
         if let Some(socket) = socket {
             self.socket_connection_ended(&socket);
         }
-        if !restart {
+        let emptied = !matches!(config.kill.mode, KillMode::Process | KillMode::None);
+        if !restart && emptied {
             self.drop_cgroup(id);
         }
     }

@@ -743,3 +743,23 @@ fn starting_is_only_said_of_services_with_a_starting_phase() {
         ]
     );
 }
+
+#[test]
+fn a_service_without_commands_still_tells_of_its_end() {
+    let mut bench = Bench::new(
+        "=== a.service
+        [Unit]
+        SuccessAction=poweroff-force
+        OnSuccess=b.service
+        [Service]
+        Type=oneshot
+        ExecStop=/bin/stop
+        === b.service
+        [Service]
+        ExecStart=/bin/b",
+    );
+    bench.start("a.service");
+    bench.control_ends("a.service", OK);
+    assert_eq!(bench.ran(), ["/bin/stop", "/bin/b"]);
+    assert!(bench.log.iter().any(|line| line.contains("poweroff-force")));
+}

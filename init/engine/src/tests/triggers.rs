@@ -358,3 +358,18 @@ fn a_socket_that_is_being_stopped_starts_nothing_for_those_who_wait_in_its_queue
     assert_eq!(bench.state("k.service"), "inactive (dead)");
     assert_eq!(bench.state("k.socket"), "inactive (dead)");
 }
+
+#[test]
+fn a_socket_and_its_service_can_be_stopped_in_either_order() {
+    for (first, second) in [("k.service", "k.socket"), ("k.socket", "k.service")] {
+        let mut bench = Bench::new(SOCKET);
+        bench.start("k.socket");
+        ready(&mut bench, "k.socket");
+        bench.stop(first);
+        bench.stop(second);
+        bench.main_ends("k.service", TERM);
+        assert_eq!(bench.state("k.socket"), "inactive (dead)", "{first}");
+        assert_eq!(bench.state("k.service"), "inactive (dead)", "{first}");
+        assert!(bench.has_happened("k.socket closed"), "{first}");
+    }
+}
