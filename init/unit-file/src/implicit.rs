@@ -94,8 +94,8 @@ impl Rules<'_> {
                 self.add(&[Requires, After], &mount);
             }
         }
-        for path in paths::wanted(config) {
-            for mount in mounts_above(&path) {
+        for path in &config.unit.wants_mounts_for {
+            for mount in mounts_above(path) {
                 self.add(&[Wants, After], &mount);
             }
         }
@@ -120,10 +120,7 @@ impl Rules<'_> {
     fn exec(&mut self) {
         let exec = &self.config.exec;
         if exec.standard_output.needs_journal() || exec.standard_error.needs_journal() {
-            // Mounts and swaps come before the journal, whose files may be on them.
-            if !matches!(self.config.name.kind(), UnitType::Mount | UnitType::Swap) {
-                self.on(&[After], "systemd-journald.socket");
-            }
+            self.on(&[After], "systemd-journald.socket");
         }
         if exec.private_tmp {
             self.on(&[After], "systemd-tmpfiles-setup.service");

@@ -196,6 +196,7 @@ impl<T: Tree> UnitLoader<T> {
                     reader.read(&path, &bytes);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    unit.fragment = None;
                     return unit.failed(LoadState::NotFound, None);
                 }
                 Err(error) => {
@@ -223,12 +224,17 @@ impl<T: Tree> UnitLoader<T> {
         reader.diagnostics.extend(fatal);
         unit.config = config;
         unit.diagnostics = reader.diagnostics;
+        let state = if reader.broken {
+            LoadState::Error
+        } else {
+            LoadState::BadSetting
+        };
         let fatal = unit
             .diagnostics
             .iter()
             .find(|one| one.severity == crate::Severity::Fatal);
         match fatal.map(ToString::to_string) {
-            Some(error) => unit.failed(LoadState::BadSetting, Some(error)),
+            Some(error) => unit.failed(state, Some(error)),
             None => unit,
         }
     }
@@ -259,6 +265,11 @@ pub fn parse_unit(
     let mut config = reader.config;
     let fatal = verify::verify(&mut config, &reader.given, path);
     reader.diagnostics.extend(fatal);
+    let state = if reader.broken {
+        LoadState::Error
+    } else {
+        LoadState::BadSetting
+    };
     let unit = LoadedUnit {
         name: name.clone(),
         names: vec![name.clone()],
@@ -278,7 +289,7 @@ pub fn parse_unit(
         .iter()
         .find(|one| one.severity == crate::Severity::Fatal);
     match fatal.map(ToString::to_string) {
-        Some(error) => unit.failed(LoadState::BadSetting, Some(error)),
+        Some(error) => unit.failed(state, Some(error)),
         None => unit,
     }
 }

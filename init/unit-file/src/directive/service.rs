@@ -32,7 +32,7 @@ table! { SERVICE: ServiceConfig {
     "TimeoutStartSec" => [timeout_start] timeout,
     "TimeoutStopSec" => [timeout_stop] timeout,
     "TimeoutAbortSec" => [timeout_abort] optional_timeout,
-    "RuntimeMaxSec" => [runtime_max] timeout,
+    "RuntimeMaxSec" => [runtime_max] span,
     "RuntimeRandomizedExtraSec" => [runtime_randomized_extra] span,
     "WatchdogSec" => [watchdog] watchdog,
     "RemainAfterExit" => [remain_after_exit] boolean,

@@ -17,6 +17,10 @@ pub(super) fn required(config: &UnitConfig) -> Vec<String> {
         }
         KindConfig::Automount(automount) => paths.extend(parent(&automount.r#where)),
         KindConfig::Swap(swap) if is_file(&swap.what) => paths.push(swap.what.clone()),
+        // Where the stamp is that says when it last elapsed.
+        KindConfig::Timer(timer) if timer.persistent => {
+            paths.push("/var/lib/systemd/timers".to_owned());
+        }
         KindConfig::Path(path) => paths.extend(path.watches.iter().map(|one| one.path.clone())),
         KindConfig::Socket(socket) => {
             paths.extend(socket.listen.iter().filter_map(|one| match &one.address {
@@ -25,18 +29,6 @@ pub(super) fn required(config: &UnitConfig) -> Vec<String> {
             }));
         }
         _ => {}
-    }
-    paths
-}
-
-/// Paths that should be mounted.
-pub(super) fn wanted(config: &UnitConfig) -> Vec<String> {
-    let mut paths = config.unit.wants_mounts_for.clone();
-    if let Some(folder) = &config.exec.working_directory
-        && folder.optional
-        && folder.path != "~"
-    {
-        paths.push(folder.path.clone());
     }
     paths
 }

@@ -99,6 +99,7 @@ fn mounts_are_ordered_with_their_file_systems_and_devices() {
             "dev-vdb.device",
             "local-fs-pre.target",
             "system.slice",
+            "systemd-journald.socket",
             "var-lib.mount",
             "var.mount"
         ]
@@ -120,14 +121,15 @@ fn mounts_are_ordered_with_their_file_systems_and_devices() {
             "network-online.target",
             "network.target",
             "remote-fs-pre.target",
-            "system.slice"
+            "system.slice",
+            "systemd-journald.socket"
         ]
     );
 }
 
 #[test]
 fn folders_and_private_tmp_need_their_file_systems() {
-    let text = "[Service]\nExecStart=/bin/true\nStateDirectory=x\nPrivateTmp=yes\nWorkingDirectory=-/srv\n";
+    let text = "[Unit]\nWantsMountsFor=/srv\n[Service]\nExecStart=/bin/true\nStateDirectory=x\nPrivateTmp=yes\nWorkingDirectory=-/opt\n";
     let requires = of("a.service", text, "Requires");
     for mount in ["-.mount", "tmp.mount", "var-tmp.mount", "var-lib-x.mount"] {
         assert!(requires.contains(&mount.to_owned()), "{mount}");

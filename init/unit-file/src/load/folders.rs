@@ -12,21 +12,20 @@ const FOLDERS: [(&str, DependencyKind); 3] = [
     ("upholds", DependencyKind::Upholds),
 ];
 
-/// Adds the dependencies that folders name. What a link points to does not matter, unless that is
+/// Adds the dependencies that the links in folders name. What one points to does not matter, unless that is
 /// `/dev/null`, which hides an entry of the same name in a later folder.
 pub(super) fn add(tree: &dyn Tree, index: &Index, names: &[UnitName], config: &mut UnitConfig) {
     for (suffix, kind) in FOLDERS {
         let mut seen = std::collections::BTreeSet::new();
-        for level in levels(names) {
-            for folder in index.entries(&format!("{level}.{suffix}")) {
-                for entry in tree.list(&folder).unwrap_or_default() {
-                    let path = format!("{folder}/{entry}");
-                    if seen.insert(entry.clone())
-                        && !is_masked(tree, &path)
-                        && let Ok(other) = UnitName::new(entry)
-                    {
-                        push(config, kind, other);
-                    }
+        for folder in index.folders_of(&levels(names), suffix) {
+            for entry in tree.list(&folder).unwrap_or_default() {
+                let path = format!("{folder}/{entry}");
+                if seen.insert(entry.clone())
+                    && tree.read_link(&path).is_ok()
+                    && !is_masked(tree, &path)
+                    && let Ok(other) = UnitName::new(entry)
+                {
+                    push(config, kind, other);
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{SearchPath, search::link_target};
+use super::{SearchPath, dropins::Levels, search::link_target};
 use crate::{Kind, Tree, UnitName};
 
 /// The listed folders.
@@ -93,12 +93,25 @@ impl Index {
         })
     }
 
-    /// Folders of the search path that have an entry of this name, as paths of the entry.
-    pub(super) fn entries<'a>(&'a self, entry: &'a str) -> impl Iterator<Item = String> + 'a {
-        self.folders
+    /// The folders `LEVEL.suffix` that exist: for each folder of the search path those of all
+    /// names, and after them all of the kind.
+    pub(super) fn folders_of(&self, levels: &Levels, suffix: &str) -> Vec<String> {
+        let of = |stem: &String, folder: &Folder| {
+            let entry = format!("{stem}.{suffix}");
+            folder
+                .entries
+                .contains(&entry)
+                .then(|| format!("{}/{entry}", folder.path))
+        };
+        let named = self
+            .folders
             .iter()
-            .filter(move |folder| folder.entries.contains(entry))
-            .map(move |folder| format!("{}/{entry}", folder.path))
+            .flat_map(|folder| levels.named.iter().filter_map(move |stem| of(stem, folder)));
+        let kind = self
+            .folders
+            .iter()
+            .filter_map(|folder| of(&levels.kind, folder));
+        named.chain(kind).collect()
     }
 
     pub(super) fn names(&self) -> Vec<UnitName> {
@@ -166,8 +179,8 @@ impl Index {
     }
 }
 
-/// What an entry of a folder is for the name that it has; `None` when it is nothing: a link to
-/// nowhere, a folder, an alias to another kind of unit.
+/// What an entry of a folder is for the name that it has; `None` when it is nothing: a folder,
+/// an alias to another kind of unit.
 fn target(tree: &dyn Tree, search: &SearchPath, folder: &str, name: &UnitName) -> Option<Target> {
     let path = format!("{folder}/{name}");
     let kind = tree.link_metadata(&path).ok()?.kind;
@@ -181,7 +194,9 @@ fn target(tree: &dyn Tree, search: &SearchPath, folder: &str, name: &UnitName) -
             return is_alias(name, &other).then_some(Target::Alias(other));
         }
     }
-    matches!(tree.metadata(&path).ok()?.kind, Kind::File | Kind::Device)
+    // A link to nowhere takes the name all the same: the unit is then not found.
+    let found = tree.metadata(&path).map(|found| found.kind);
+    (kind == Kind::Link && found.is_err() || matches!(found, Ok(Kind::File | Kind::Device)))
         .then_some(Target::File(path))
 }
 

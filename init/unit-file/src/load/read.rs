@@ -12,6 +12,8 @@ pub(super) struct Reader<'a> {
     /// The keys that took effect: what defaults must not override.
     pub(super) given: BTreeSet<String>,
     pub(super) diagnostics: Vec<Diagnostic>,
+    /// A file that is none of the grammar: nothing of the unit is to be trusted.
+    pub(super) broken: bool,
     facts: &'a Facts,
     fragment: String,
 }
@@ -22,6 +24,7 @@ impl<'a> Reader<'a> {
             config: config.clone(),
             given: BTreeSet::new(),
             diagnostics: Vec::new(),
+            broken: false,
             facts,
             fragment: fragment.unwrap_or_default().to_owned(),
         }
@@ -30,6 +33,7 @@ impl<'a> Reader<'a> {
     pub(super) fn read(&mut self, path: &str, bytes: &[u8]) {
         let text = UnitText::parse(bytes);
         for problem in text.problems {
+            self.broken |= problem.fatal;
             let severity = if problem.fatal {
                 Severity::Fatal
             } else {

@@ -75,8 +75,7 @@ fn services_that_cannot_work_are_bad_settings() {
         "[Service]\nExecStart=bin/a\n",
         "[Service]\nExecStop=/bin/a\n",
         "[Service]\nWorkingDirectory=here\nExecStart=/bin/a\n",
-        "[Service]\nUser=a b\nExecStart=/bin/a\n",
-        "[Service\nExecStart=/bin/a\n",
+        "[Service]\nUser=a:b\nExecStart=/bin/a\n",
     ] {
         let unit = unit("c-p.service", text);
         assert_eq!(unit.state, LoadState::BadSetting, "{text}");
@@ -90,6 +89,34 @@ fn services_that_cannot_work_are_bad_settings() {
         "[Service]\nExecStart=/bin/a\nExecStart=\nExecStart=/bin/b\n",
     ] {
         assert_eq!(unit("c-p.service", text).state, LoadState::Loaded, "{text}");
+    }
+}
+
+#[test]
+fn a_broken_section_header_is_an_error_of_the_file() {
+    assert_eq!(
+        unit("c-p.service", "[Service\nExecStart=/bin/a\n").state,
+        LoadState::Error
+    );
+}
+
+#[test]
+fn output_goes_where_a_terminal_or_socket_as_input_is_unless_the_unit_says_otherwise() {
+    let output = |text: &str| {
+        let unit = unit(
+            "c-p.service",
+            &format!("[Service]\nExecStart=/bin/a\n{text}\n"),
+        );
+        unit.config.exec.standard_output.to_string()
+    };
+    for (text, wanted) in [
+        ("StandardInput=socket", "inherit"),
+        ("StandardInput=tty", "inherit"),
+        ("StandardInput=fd:x", "inherit"),
+        ("StandardInput=data", "journal"),
+        ("StandardInput=socket\nStandardOutput=journal", "journal"),
+    ] {
+        assert_eq!(output(text), wanted, "{text}");
     }
 }
 
@@ -349,7 +376,7 @@ fn drop_in_levels_apply_sorted_by_file_name() {
 }
 
 #[test]
-fn of_equal_drop_in_names_the_more_specific_level_counts() {
+fn of_equal_drop_in_names_the_earlier_folder_counts_and_in_it_the_more_specific_level() {
     let add = |text: &str| format!("[Service]\nExecStart=/opt/t/args {text}\n");
     let tree = MemoryTree::new()
         .file(
@@ -363,6 +390,19 @@ fn of_equal_drop_in_names_the_more_specific_level_counts() {
         )
         .file("/run/systemd/system/c-.service.d/10.conf", &add("prefix"));
     assert_eq!(words(&load(&tree, "c-x@i.service")), ["base", "instance"]);
+    let tree = tree
+        .file(
+            "/usr/lib/systemd/system/c-x@i.service.d/20.conf",
+            &add("vendor's instance"),
+        )
+        .file(
+            &format!("{ETC}/c-x@.service.d/20.conf"),
+            &add("own template"),
+        );
+    assert_eq!(
+        words(&load(&tree, "c-x@i.service")),
+        ["base", "instance", "own template"]
+    );
 }
 
 #[test]
@@ -464,6 +504,18 @@ fn a_linked_unit_is_shown_at_its_link() {
 }
 
 #[test]
+fn a_link_to_nowhere_hides_the_file_of_a_later_folder() {
+    let tree = MemoryTree::new()
+        .file(
+            "/run/systemd/system/d.service",
+            "[Service]\nExecStart=/bin/true\n",
+        )
+        .link(&format!("{ETC}/d.service"), "/nowhere/d.service");
+    let unit = load(&tree, "d.service");
+    assert_eq!((unit.state, unit.fragment), (LoadState::NotFound, None));
+}
+
+#[test]
 fn a_new_file_is_found_without_forgetting() {
     let loader = UnitLoader::new(MemoryTree::new().directory(ETC));
     let name: UnitName = "c-n.service".parse().unwrap();
@@ -519,6 +571,7 @@ fn folders_of_wants_and_requires_add_dependencies_by_their_entries_names() {
             &format!("{ETC}/m.target.wants/t@1.service"),
             "/usr/lib/systemd/system/t@.service",
         )
+        .file(&format!("{ETC}/m.target.wants/file.service"), "text")
         .link(&format!("{ETC}/m.target.requires/b.service"), "/nowhere");
     let unit = load(&tree, "m.target");
     let found: Vec<_> = unit

@@ -9,7 +9,7 @@ use crate::{
     Diagnostic, Severity,
     config::{
         EmergencyAction, KindConfig, MountConfig, NotifyAccess, OomPolicy, Restart, ServiceConfig,
-        ServiceType, SocketConfig, UnitConfig,
+        ServiceType, SocketConfig, StandardInput, StandardOutput, UnitConfig,
     },
 };
 
@@ -33,6 +33,18 @@ pub(super) fn verify(
 }
 
 fn decide(config: &mut UnitConfig, given: &BTreeSet<String>) {
+    let input = &config.exec.standard_input;
+    let two_way = matches!(
+        input,
+        StandardInput::Tty
+            | StandardInput::TtyForce
+            | StandardInput::TtyFail
+            | StandardInput::Socket
+            | StandardInput::Fd(_)
+    );
+    if two_way && !given.contains("StandardOutput") {
+        config.exec.standard_output = StandardOutput::Inherit;
+    }
     let path = config.name.to_path().unwrap_or_default();
     let delegate = config.cgroup.delegate;
     match &mut config.kind {

@@ -126,15 +126,16 @@ pub(crate) fn accounts(field: &mut Vec<String>, input: &mut Input<'_>) -> Outcom
     Ok(())
 }
 
-/// A name that passwd(5) and group(5) can have, or a number other than the two reserved ones.
+/// A name that passwd(5) and group(5) can have, however odd, or a number other than the two
+/// reserved ones. Whether there is such a user shows when the process is started.
 fn is_account(name: &str) -> bool {
     if let Ok(number) = name.parse::<u32>() {
         return number != u32::MAX && number != 0xffff;
     }
-    name.len() < 256
-        && !name.starts_with(|c: char| c.is_ascii_digit() || c == '-')
-        && name
-            .chars()
-            .all(|c| !c.is_control() && !c.is_whitespace() && c != ':' && c != '/')
-        && !name.is_empty()
+    let digits = name.bytes().all(|byte| byte.is_ascii_digit());
+    !digits
+        && name.len() < 256
+        && !matches!(name, "." | "..")
+        && name.trim() == name
+        && !name.chars().any(|c| c.is_control() || c == ':' || c == '/')
 }
