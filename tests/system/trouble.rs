@@ -22,7 +22,7 @@ fn broken() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         (
             "plain text",
             b"hello, this is my machine\n".to_vec(),
-            "user-data",
+            "#cloud-config",
         ),
         (
             "half of a gzip file",

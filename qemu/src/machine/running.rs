@@ -255,6 +255,8 @@ impl Machine {
     /// Has the machine come to its end, and how? A guest that died is reported while its QEMU still runs.
     #[must_use]
     pub fn ending(&self) -> Option<Ending> {
+        // What QEMU tells is looked at before the console: a kernel says that it restarts before it does.
+        let (events, exited) = (lock(&self.qmp).events(), self.exited());
         let text = self.console.since(self.seen().console);
         let panic = text
             .lines()
@@ -263,10 +265,9 @@ impl Machine {
             return Some(Ending::Panic(line.trim().to_owned()));
         }
         let said = text.matches("reboot: ").count();
-        if let Some(status) = self.exited() {
+        if let Some(status) = exited {
             return Some(self.judge(status, said));
         }
-        let events = lock(&self.qmp).events();
         let resets = events.iter().filter(|event| {
             event.name == "RESET"
                 && event.data.get("reason").and_then(Value::as_str) == Some("guest-reset")
