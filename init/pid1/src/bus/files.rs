@@ -11,17 +11,14 @@ use crate::manager::Manager;
 
 type Answer = Result<Vec<Value>, Refusal>;
 
-/// Whether a file that the unit was read from is not what it was.
-pub(super) fn changed_on_disk(_manager: &Manager, view: UnitView<'_>) -> bool {
-    view.files()
-        .iter()
-        .any(|(path, then)| modified(path) != Some(*then))
-}
-
-fn modified(path: &str) -> Option<u64> {
-    let time = std::fs::metadata(path).ok()?.modified().ok()?;
-    let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
-    u64::try_from(since.as_micros()).ok()
+/// Whether the unit's files are not what they were when they were read: changed, gone, or joined by
+/// a new drop-in.
+pub(super) fn changed_on_disk(manager: &Manager, view: UnitView<'_>) -> bool {
+    let Ok(name) = UnitName::new(view.name()) else {
+        return false;
+    };
+    // Without a file there is nothing to read again: targets, slices, scopes, devices.
+    !view.files().is_empty() && manager.loader().load(&name).files != view.files()
 }
 
 /// `UnitFileState`; empty for units without a file.

@@ -11,7 +11,13 @@ pub(super) fn fill(sheet: &mut Sheet<'_>, manager: &Manager, view: UnitView<'_>)
     let (Some(config), Some(state)) = (view.config().service(), view.service()) else {
         return;
     };
-    settings(sheet, config, state);
+    // Until it has started, what the watchdog will be is not decided.
+    let watchdog = if view.active_state().is_inactive() {
+        u64::MAX
+    } else {
+        state.watchdog_usec
+    };
+    settings(sheet, config, state, watchdog);
     self::state(sheet, view, state);
     cgroup::fill(sheet, manager, view, slice(view));
     exec::fill(sheet, view);
@@ -26,7 +32,7 @@ fn slice(view: UnitView<'_>) -> &str {
         .map_or("-.slice", |slice| slice.as_str())
 }
 
-fn settings(sheet: &mut Sheet<'_>, config: &ServiceConfig, state: ServiceView<'_>) {
+fn settings(sheet: &mut Sheet<'_>, config: &ServiceConfig, state: ServiceView<'_>, watchdog: u64) {
     sheet.text("Type", config.service_type.as_str());
     sheet.text("ExitType", config.exit_type.as_str());
     sheet.text("Restart", config.restart.as_str());
@@ -50,7 +56,7 @@ fn settings(sheet: &mut Sheet<'_>, config: &ServiceConfig, state: ServiceView<'_
         "RuntimeRandomizedExtraUSec",
         config.runtime_randomized_extra.as_micros(),
     );
-    sheet.wide("WatchdogUSec", state.watchdog_usec);
+    sheet.wide("WatchdogUSec", watchdog);
     sheet.stamp("WatchdogTimestamp", state.watchdog_ping);
     sheet.flag("RootDirectoryStartOnly", config.root_directory_start_only);
     sheet.flag("RemainAfterExit", config.remain_after_exit);
