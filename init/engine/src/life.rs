@@ -2,26 +2,18 @@
 
 use std::sync::Arc;
 
-use init_api::{
-    ActiveState, DeviceState, JobMode, JobResult, JobType, LoadState, SliceState, TargetState,
-    TimeSpan,
-};
-use unit_file::{Condition, EmergencyAction};
+use init_api::{ActiveState, DeviceState, JobResult, LoadState, SliceState, TargetState, TimeSpan};
+use unit_file::Condition;
 
 use crate::{
-    Engine,
-    action::{Action, MachineAction},
-    change::Cause,
-    deps::Dep,
-    machine::Machine,
-    queue::Outcome,
-    service::Service,
-    stamp::Stamp,
-    timers::TimerKey,
-    unit::CheckRecord,
-    units::UnitId,
+    Engine, action::Action, change::Cause, deps::Dep, machine::Machine, queue::Outcome,
+    service::Service, stamp::Stamp, timers::TimerKey, unit::CheckRecord, units::UnitId,
     world::World,
 };
+
+mod emergency;
+mod limit;
+mod reset;
 
 impl Engine {
     pub(crate) fn service(&self, id: UnitId) -> Option<&Service> {
@@ -138,78 +130,6 @@ impl Engine {
         }
     }
 
-    /// Counts a start; one too many makes the unit fail.
-    pub(crate) fn within_start_limit(&mut self, id: UnitId) -> bool {
-        if matches!(
-            self.units[id].machine,
-            Machine::Target(_)
-                | Machine::Slice(_)
-                | Machine::Scope(_)
-                | Machine::Device(_)
-                | Machine::Automount(_)
-        ) {
-            return true;
-        }
-        let now = self.now.monotonic;
-        let unit = &mut self.units[id];
-        let limit = unit.config.unit.start_limit;
-        if unit
-            .start_limit
-            .allow(now, limit.interval.as_micros(), limit.burst)
-        {
-            unit.start_limit_hit = false;
-            return true;
-        }
-        unit.start_limit_hit = true;
-        let action = unit.config.unit.start_limit_action;
-        let name = unit.name.clone();
-        self.log_unit(
-            4,
-            id,
-            format!("{name}: Start request repeated too quickly."),
-        );
-        self.fail_by_limit(id);
-        self.emergency(action, id, "unit hit its start limit");
-        false
-    }
-
-    fn fail_by_limit(&mut self, id: UnitId) {
-        match &mut self.units[id].machine {
-            Machine::Service(_) => {
-                self.service_enter_dead(id, init_api::ServiceResult::StartLimitHit, false);
-            }
-            Machine::Socket(socket) => {
-                socket.result = init_api::SocketResult::StartLimitHit;
-                let old = socket.state.active();
-                socket.state = init_api::SocketState::Failed;
-                self.unit_changed(id, old, ActiveState::Failed, Cause::default());
-            }
-            Machine::Timer(timer) => {
-                timer.result = init_api::TimerResult::StartLimitHit;
-                let old = timer.state.active();
-                timer.state = init_api::TimerState::Failed;
-                self.unit_changed(id, old, ActiveState::Failed, Cause::default());
-            }
-            Machine::Path(path) => {
-                path.result = init_api::PathResult::StartLimitHit;
-                let old = path.state.active();
-                path.state = init_api::PathState::Failed;
-                self.unit_changed(id, old, ActiveState::Failed, Cause::default());
-            }
-            Machine::Mount(mount) | Machine::Swap(mount) => {
-                mount.result = init_api::MountResult::StartLimitHit;
-                let old = mount.state.active();
-                mount.state = init_api::MountState::Failed;
-                self.unit_changed(id, old, ActiveState::Failed, Cause::default());
-            }
-            Machine::Target(_)
-            | Machine::Slice(_)
-            | Machine::Scope(_)
-            | Machine::Device(_)
-            | Machine::Automount(_) => {}
-        }
-    }
-
     /// A stop job runs, or the first half of a restart job.
     pub(crate) fn stop_unit(&mut self, id: UnitId, world: &dyn World) -> Outcome {
         if self.units[id].active_state().is_inactive() {
@@ -307,100 +227,5 @@ impl Engine {
             .chain(&unit.aliases)
             .any(|name| self.devices.contains(&**name));
         self.simple_set(id, there);
-    }
-
-    /// Clears a failure and its traces.
-    pub(crate) fn reset_failed(&mut self, id: UnitId) {
-        self.units[id].start_limit.reset();
-        self.units[id].start_limit_hit = false;
-        match self.units[id].machine {
-            Machine::Service(_) => self.service_reset_failed(id),
-            Machine::Socket(_) => self.socket_reset_failed(id),
-            Machine::Timer(_) => self.timer_reset_failed(id),
-            Machine::Path(_) => self.path_reset_failed(id),
-            Machine::Mount(_) | Machine::Swap(_) => self.mount_reset_failed(id),
-            Machine::Scope(_) => self.scope_reset_failed(id),
-            Machine::Target(_) | Machine::Slice(_) | Machine::Device(_) | Machine::Automount(_) => {
-            }
-        }
-        self.garbage = true;
-    }
-
-    fn service_reset_failed(&mut self, id: UnitId) {
-        let Some(service) = self.service_mut(id) else {
-            return;
-        };
-        service.result = init_api::ServiceResult::Success;
-        service.reload_result = init_api::ServiceResult::Success;
-        service.restarts = 0;
-        service.forget_restarts = false;
-        if service.state == init_api::ServiceState::Failed {
-            service.state = init_api::ServiceState::Dead;
-            self.unit_changed(
-                id,
-                ActiveState::Failed,
-                ActiveState::Inactive,
-                Cause::default(),
-            );
-        }
-    }
-
-    /// `FailureAction=`, `SuccessAction=`, `StartLimitAction=`, `JobTimeoutAction=`.
-    pub(crate) fn emergency(&mut self, action: EmergencyAction, unit: UnitId, why: &str) {
-        let by_target = match action {
-            EmergencyAction::None => return,
-            EmergencyAction::Reboot => Some("reboot.target"),
-            EmergencyAction::Poweroff => Some("poweroff.target"),
-            EmergencyAction::Halt => Some("halt.target"),
-            EmergencyAction::Kexec => Some("kexec.target"),
-            EmergencyAction::Exit if self.config.container => Some("exit.target"),
-            EmergencyAction::Exit => Some("poweroff.target"),
-            EmergencyAction::SoftReboot => Some("soft-reboot.target"),
-            _ => None,
-        };
-        let name = self.units[unit].name.clone();
-        self.log_unit(
-            1,
-            unit,
-            format!("{name}: {why}, action '{action}' is carried out."),
-        );
-        let direct = match action {
-            EmergencyAction::RebootForce | EmergencyAction::SoftRebootForce => {
-                Some(MachineAction::RebootForce)
-            }
-            EmergencyAction::RebootImmediate => Some(MachineAction::RebootImmediate),
-            EmergencyAction::PoweroffForce => Some(MachineAction::PowerOffForce),
-            EmergencyAction::PoweroffImmediate => Some(MachineAction::PowerOffImmediate),
-            EmergencyAction::HaltForce | EmergencyAction::HaltImmediate => {
-                Some(MachineAction::Halt)
-            }
-            EmergencyAction::KexecForce => Some(MachineAction::Kexec),
-            EmergencyAction::ExitForce => Some(MachineAction::Exit(self.emergency_status(unit))),
-            _ => None,
-        };
-        if let Some(target) = by_target {
-            match self.units.find(target) {
-                Some(id) => self.enqueue_or_log(JobType::Start, id, JobMode::ReplaceIrreversibly),
-                None => self.wanted_targets.push(target),
-            }
-        } else if let Some(action) = direct {
-            self.actions.push(Action::Machine(action));
-        }
-    }
-
-    fn emergency_status(&self, unit: UnitId) -> u8 {
-        let settings = &self.units[unit].config.unit;
-        let failed = self.units[unit].active_state() == ActiveState::Failed;
-        let given = if failed {
-            settings.failure_action_exit_status
-        } else {
-            settings.success_action_exit_status
-        };
-        let main = self
-            .service(unit)
-            .map_or(0, |service| service.main_status.status);
-        given
-            .or_else(|| u8::try_from(main).ok())
-            .unwrap_or(if failed { 1 } else { 0 })
     }
 }

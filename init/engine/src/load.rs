@@ -21,6 +21,9 @@ use crate::{
     world::World,
 };
 
+mod garbage;
+mod reload;
+
 /// The edge that a dependency makes, seen from the unit that declares it.
 fn edge_kind(kind: DependencyKind) -> Dep {
     match kind {
@@ -277,141 +280,5 @@ impl Engine {
             Machine::Device(_) => self.device_look(id),
             _ => {}
         }
-    }
-
-    /// Reads one unit again (set-property, a unit that was not found before).
-    pub(crate) fn refresh(&mut self, id: UnitId, world: &dyn World) {
-        let name = self.units[id].name.clone();
-        let loaded = world.load(&name);
-        self.units.disconnect_declared(id);
-        self.settle_files(id, loaded);
-        self.connect_all(vec![id], world);
-        self.apply_limits(id);
-        self.actions.push(Action::UnitChanged { unit: name });
-    }
-
-    fn apply_limits(&mut self, id: UnitId) {
-        let unit = &self.units[id];
-        if unit.cgroup_made && !unit.cgroup.is_empty() {
-            let action = Action::RealizeCgroup {
-                unit: Arc::clone(&unit.name),
-                path: Arc::clone(&unit.cgroup),
-                config: Arc::clone(&unit.config),
-            };
-            self.actions.push(action);
-        }
-    }
-
-    /// Reads every unit again. Jobs, states, processes and descriptors stay.
-    pub(crate) fn reload_all(&mut self, world: &dyn World) {
-        let ids: Vec<UnitId> = self.units.ids().collect();
-        self.units.disconnect_all();
-        for id in &ids {
-            self.units.drop_aliases(*id);
-        }
-        for id in &ids {
-            let name = self.units[*id].name.clone();
-            let old = Arc::clone(&self.units[*id].config);
-            let loaded = world.load(&name);
-            self.settle_files(*id, loaded);
-            if self.units[*id].config != old {
-                self.apply_limits(*id);
-            }
-        }
-        self.connect_all(ids.clone(), world);
-        self.restore_links();
-        for id in ids {
-            self.timer_refresh(id, world);
-            let unit = self.units[id].name.clone();
-            self.actions.push(Action::UnitChanged { unit });
-        }
-        self.garbage = true;
-    }
-
-    /// Edges that no file knows: the services of connections come after their socket.
-    fn restore_links(&mut self) {
-        let links: Vec<(UnitId, UnitId)> = self
-            .units
-            .ids()
-            .filter_map(|id| {
-                let socket = self.service(id)?.socket.clone()?;
-                Some((id, self.units.find(&socket)?))
-            })
-            .collect();
-        for (service, socket) in links {
-            self.units.connect(service, Dep::After, socket, true);
-        }
-    }
-
-    /// Forgets units that are inactive, have no job and are named by none that stays.
-    pub(crate) fn sweep(&mut self) {
-        if !std::mem::take(&mut self.garbage) {
-            return;
-        }
-        let mut kept = std::collections::BTreeSet::new();
-        let mut open: Vec<UnitId> = self.units.ids().filter(|id| self.stays(*id)).collect();
-        while let Some(id) = open.pop() {
-            if kept.insert(id) {
-                open.extend(
-                    self.units[id]
-                        .edges
-                        .iter()
-                        .filter(|edge| edge.declared)
-                        .map(|edge| edge.other),
-                );
-            }
-        }
-        let doomed: Vec<UnitId> = self.units.ids().filter(|id| !kept.contains(id)).collect();
-        for id in doomed {
-            self.forget(id);
-        }
-    }
-
-    /// Whether a unit stays in memory for its own sake.
-    fn stays(&self, id: UnitId) -> bool {
-        let unit = &self.units[id];
-        let state = unit.active_state();
-        let collect_failed =
-            unit.config.unit.collect_mode == unit_file::CollectMode::InactiveOrFailed;
-        let at_rest =
-            state == ActiveState::Inactive || (state == ActiveState::Failed && collect_failed);
-        let holds_fds = unit
-            .machine
-            .service()
-            .is_some_and(|service| !service.fds.is_empty());
-        unit.perpetual || unit.job.is_some() || unit.refs > 0 || !at_rest || holds_fds
-    }
-
-    fn forget(&mut self, id: UnitId) {
-        use crate::timers::TimerKey;
-        for key in [
-            TimerKey::State(id),
-            TimerKey::Watchdog(id),
-            TimerKey::Elapse(id),
-            TimerKey::Calendar(id),
-        ] {
-            self.timers.cancel(key);
-        }
-        self.tokens.retain(|_, unit| *unit != id);
-        self.pids.retain(|_, unit| *unit != id);
-        self.checks.retain(|check| !check.is_about(id));
-        self.drop_cgroup(id);
-        let Some(unit) = self.units.remove(id) else {
-            return;
-        };
-        if let Machine::Service(service) = &unit.machine {
-            let handles = service
-                .fds
-                .iter()
-                .map(|stored| stored.handle)
-                .chain(service.connection);
-            self.actions.extend(handles.map(Action::CloseFd));
-        }
-        if unit.transient {
-            self.actions.push(Action::RemoveTransient {
-                unit: Arc::clone(&unit.name),
-            });
-        }
-        self.actions.push(Action::UnitRemoved { unit: unit.name });
     }
 }

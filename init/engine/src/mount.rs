@@ -11,24 +11,29 @@
 
 use std::sync::Arc;
 
-use init_api::{ActiveState, JobResult, MountResult, MountState, ServiceResult, SwapState};
+use init_api::{ActiveState, JobResult, MountResult, MountState, SwapState};
 use serde::{Deserialize, Serialize};
-use unit_file::{Command, CommandFlags, KindConfig, UnitConfig};
+use unit_file::UnitConfig;
 
 use crate::{
     Engine,
     action::{Action, ExecKind},
     change::Cause,
-    event::{Exit, MountPoint, Pid, Token},
     kill::Stage,
     machine::Machine,
     queue::Outcome,
-    record::{ExecStatus, Records},
-    service::{Judge, Process, verdict},
+    record::Records,
+    service::Process,
     timers::TimerKey,
     units::UnitId,
     world::World,
 };
+
+mod command;
+mod process;
+mod table;
+
+use command::{implied, timeout};
 
 /// What a mount or swap is at.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -72,72 +77,6 @@ pub(crate) fn swap_word(state: MountState) -> &'static str {
     .as_str()
 }
 
-fn command(words: Vec<String>) -> Command {
-    Command {
-        path: words.first().cloned().unwrap_or_default(),
-        written: words.join(" "),
-        argv: words,
-        flags: CommandFlags {
-            no_expansion: true,
-            ..CommandFlags::default()
-        },
-    }
-}
-
-/// The command that a mount or swap stands for.
-fn implied(config: &UnitConfig, kind: ExecKind) -> Option<Command> {
-    let mut words: Vec<String> = Vec::new();
-    match &config.kind {
-        KindConfig::Mount(mount) if kind == ExecKind::Stop => {
-            words.extend([
-                "/bin/umount".to_owned(),
-                mount.r#where.clone(),
-                "-c".to_owned(),
-            ]);
-            words.extend(mount.lazy_unmount.then(|| "-l".to_owned()));
-            words.extend(mount.force_unmount.then(|| "-f".to_owned()));
-        }
-        KindConfig::Mount(mount) => {
-            words.extend([
-                "/bin/mount".to_owned(),
-                mount.what.clone(),
-                mount.r#where.clone(),
-            ]);
-            words.extend(mount.sloppy_options.then(|| "-s".to_owned()));
-            words.extend(mount.read_write_only.then(|| "-w".to_owned()));
-            if !mount.fs_type.is_empty() {
-                words.extend(["-t".to_owned(), mount.fs_type.clone()]);
-            }
-            let mut options = mount.options.clone();
-            if kind == ExecKind::Reload {
-                options = if options.is_empty() {
-                    "remount".to_owned()
-                } else {
-                    format!("remount,{options}")
-                };
-            }
-            if !options.is_empty() {
-                words.extend(["-o".to_owned(), options]);
-            }
-        }
-        KindConfig::Swap(swap) if kind == ExecKind::Stop => {
-            words.extend(["/sbin/swapoff".to_owned(), swap.what.clone()]);
-        }
-        KindConfig::Swap(swap) => {
-            words.extend(["/sbin/swapon".to_owned(), "--fixpgsz".to_owned()]);
-            if let Some(priority) = swap.priority {
-                words.extend(["-p".to_owned(), priority.to_string()]);
-            }
-            if !swap.options.is_empty() {
-                words.extend(["-o".to_owned(), swap.options.clone()]);
-            }
-            words.push(swap.what.clone());
-        }
-        _ => return None,
-    }
-    Some(command(words))
-}
-
 /// Where a mount unit's file system goes: by its settings, else by its name.
 pub(crate) fn mount_place(config: &UnitConfig) -> Option<String> {
     let mount = config.mount()?;
@@ -145,14 +84,6 @@ pub(crate) fn mount_place(config: &UnitConfig) -> Option<String> {
         config.name.to_path()
     } else {
         Some(mount.r#where.clone())
-    }
-}
-
-fn timeout(config: &UnitConfig) -> u64 {
-    match &config.kind {
-        KindConfig::Mount(mount) => mount.timeout.as_micros(),
-        KindConfig::Swap(swap) => swap.timeout.as_micros(),
-        _ => u64::MAX,
     }
 }
 
@@ -324,168 +255,6 @@ impl Engine {
                 },
             );
             self.drop_cgroup(id);
-        }
-    }
-
-    pub(crate) fn mount_spawned(&mut self, id: UnitId, token: Token, pid: Pid) {
-        let status = ExecStatus::begun(pid, self.now);
-        let Some(mount) = self.mount_mut(id) else {
-            return;
-        };
-        if mount.control == Process::Asked(token) {
-            mount.control = Process::Alive(pid);
-            if let Some(kind) = mount.kind {
-                mount.records.set(kind, 0, status);
-            }
-        }
-    }
-
-    pub(crate) fn mount_spawn_failed(&mut self, id: UnitId, token: Token) {
-        let Some(mount) = self.mount_mut(id) else {
-            return;
-        };
-        if mount.control == Process::Asked(token) {
-            mount.control = Process::None;
-            self.mount_note(id, MountResult::Resources);
-            self.mount_settle(id);
-        }
-    }
-
-    pub(crate) fn mount_child_exited(&mut self, id: UnitId, pid: Pid, exit: Exit) {
-        let now = self.now;
-        let swap = matches!(self.units[id].machine, Machine::Swap(_));
-        let Some(mount) = self.mount_mut(id) else {
-            return;
-        };
-        if mount.control != Process::Alive(pid) {
-            return;
-        }
-        mount.control = Process::None;
-        if let Some(kind) = mount.kind.take() {
-            mount.records.ended(kind, 0, exit, now);
-        }
-        let result = match verdict(exit, Judge::Command, None) {
-            ServiceResult::Success => MountResult::Success,
-            ServiceResult::ExitCode => MountResult::ExitCode,
-            ServiceResult::CoreDump => MountResult::CoreDump,
-            _ => MountResult::Signal,
-        };
-        let well = result == MountResult::Success;
-        let state = mount.state;
-        if !well {
-            let name = self.units[id].name.clone();
-            let what = if swap { "Swap" } else { "Mount" };
-            let text = format!(
-                "{name}: {what} process exited, {}",
-                crate::service::describe(exit)
-            );
-            self.log_unit(5, id, text);
-        }
-        match state {
-            MountState::Mounting if well && (swap || self.is_mounted(id)) => {
-                self.mount_set_state(id, MountState::Mounted);
-            }
-            MountState::Mounting if well => self.mount_set_state(id, MountState::MountingDone),
-            MountState::Remounting
-            | MountState::RemountingSigterm
-            | MountState::RemountingSigkill => {
-                if let Some(mount) = self.mount_mut(id) {
-                    mount.reload_failed = !well;
-                }
-                self.mount_set_state(id, MountState::Mounted);
-            }
-            MountState::Unmounting if well => {
-                let place = self.units[id]
-                    .config
-                    .mount()
-                    .map(|mount| mount.r#where.clone());
-                if let Some(place) = place {
-                    self.mounts.remove(&place);
-                }
-                self.mount_settle(id);
-            }
-            _ => {
-                self.mount_note(id, result);
-                self.mount_settle(id);
-            }
-        }
-    }
-
-    pub(crate) fn mount_timed_out(&mut self, id: UnitId, world: &dyn World) {
-        let Some(mount) = self.mount(id) else { return };
-        let state = mount.state;
-        let name = self.units[id].name.clone();
-        self.log_unit(4, id, format!("{name}: State '{state}' timed out."));
-        let late = MountResult::Timeout;
-        match state {
-            MountState::Mounting | MountState::Unmounting => {
-                self.mount_enter_signal(id, MountState::UnmountingSigterm, late, world);
-            }
-            MountState::UnmountingSigterm => {
-                self.mount_enter_signal(id, MountState::UnmountingSigkill, late, world);
-            }
-            MountState::Remounting => {
-                if let Some(mount) = self.mount_mut(id) {
-                    mount.reload_failed = true;
-                }
-                self.mount_enter_signal(
-                    id,
-                    MountState::RemountingSigterm,
-                    MountResult::Success,
-                    world,
-                );
-            }
-            MountState::RemountingSigterm => {
-                self.mount_enter_signal(
-                    id,
-                    MountState::RemountingSigkill,
-                    MountResult::Success,
-                    world,
-                );
-            }
-            MountState::MountingDone => {
-                self.mount_note(id, MountResult::Protocol);
-                self.mount_settle(id);
-            }
-            MountState::UnmountingSigkill | MountState::RemountingSigkill => {
-                self.mount_note(id, late);
-                self.mount_settle(id);
-            }
-            MountState::Dead | MountState::Failed | MountState::Mounted => {}
-        }
-    }
-
-    /// The kernel's table, in full.
-    pub(crate) fn mounts_changed(&mut self, mounts: Vec<MountPoint>) {
-        self.mounts = mounts
-            .into_iter()
-            .map(|mount| (mount.place.clone(), mount))
-            .collect();
-        let units: Vec<UnitId> = self
-            .units
-            .ids()
-            .filter(|id| matches!(self.units[*id].machine, Machine::Mount(_)))
-            .collect();
-        for id in units {
-            self.mount_look(id);
-        }
-    }
-
-    /// Brings one mount unit in step with the table.
-    pub(crate) fn mount_look(&mut self, id: UnitId) {
-        let Some(mount) = self.mount(id) else { return };
-        // The root is there for as long as there is anybody to ask.
-        let mounted = self.is_mounted(id) || self.units[id].perpetual;
-        match mount.state {
-            MountState::Dead | MountState::Failed if mounted => {
-                if let Some(mount) = self.mount_mut(id) {
-                    mount.result = MountResult::Success;
-                }
-                self.mount_set_state(id, MountState::Mounted);
-            }
-            MountState::MountingDone if mounted => self.mount_set_state(id, MountState::Mounted),
-            MountState::Mounted if !mounted => self.mount_settle(id),
-            _ => {}
         }
     }
 

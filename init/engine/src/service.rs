@@ -48,15 +48,18 @@ use crate::{
     stamp::Stamp,
 };
 
+mod cgroup;
 mod exit;
+mod main_pid;
 mod notify;
 mod reload;
 mod restart;
 mod start;
 mod stop;
 mod timeout;
+mod verdict;
 
-pub(crate) use exit::{Judge, describe, verdict};
+pub(crate) use verdict::{Judge, describe, verdict};
 
 /// A process that is asked for, or exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

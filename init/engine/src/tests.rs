@@ -2,7 +2,10 @@
 
 mod bench;
 mod dependencies;
+mod killing;
+mod notification;
 mod read;
+mod restarts;
 mod scale;
 mod services;
 mod transactions;

@@ -200,7 +200,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn service_enter_stop_by_notify(&mut self, id: UnitId) {
+    pub(crate) fn service_enter_stop_by_notify(&mut self, id: UnitId) {
         let config = Arc::clone(&self.units[id].config);
         let Some(settings) = config.service() else {
             return;
@@ -209,7 +209,7 @@ impl Engine {
         self.service_set_state(id, ServiceState::StopSigterm);
     }
 
-    pub(super) fn service_enter_reload_by_notify(&mut self, id: UnitId) {
+    pub(crate) fn service_enter_reload_by_notify(&mut self, id: UnitId) {
         let config = Arc::clone(&self.units[id].config);
         let Some(settings) = config.service() else {
             return;
@@ -236,7 +236,7 @@ impl Engine {
     }
 
     /// The service is alive.
-    pub(super) fn service_ping(&mut self, id: UnitId) {
+    pub(crate) fn service_ping(&mut self, id: UnitId) {
         let now = Stamp::from(self.now);
         if let Some(service) = self.service_mut(id) {
             service.watchdog_ping = now;
@@ -246,7 +246,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn service_arm_watchdog(&mut self, id: UnitId) {
+    pub(crate) fn service_arm_watchdog(&mut self, id: UnitId) {
         let key = TimerKey::Watchdog(id);
         let Some(usec) = self.service_watchdog_usec(id) else {
             return self.timers.cancel(key);

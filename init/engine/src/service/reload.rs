@@ -54,7 +54,7 @@ impl Engine {
     }
 
     /// The reload is over, well or not; the service goes on.
-    pub(super) fn service_reloaded(
+    pub(crate) fn service_reloaded(
         &mut self,
         id: UnitId,
         result: ServiceResult,

@@ -57,7 +57,7 @@ pub(crate) fn pause(settings: &ServiceConfig, restarts: u32) -> u64 {
 }
 
 impl Engine {
-    pub(super) fn service_shall_restart(&self, id: UnitId, settings: &ServiceConfig) -> bool {
+    pub(crate) fn service_shall_restart(&self, id: UnitId, settings: &ServiceConfig) -> bool {
         let Some(service) = self.service(id) else {
             return false;
         };
@@ -75,7 +75,7 @@ impl Engine {
             || wanted(settings.restart, service.result)
     }
 
-    pub(super) fn service_enter_auto_restart(&mut self, id: UnitId, settings: &ServiceConfig) {
+    pub(crate) fn service_enter_auto_restart(&mut self, id: UnitId, settings: &ServiceConfig) {
         let restarts = self.service(id).map_or(0, |service| service.restarts);
         let at = self.now.monotonic.saturating_add(pause(settings, restarts));
         self.service_set_state(id, ServiceState::AutoRestart);
@@ -84,7 +84,7 @@ impl Engine {
     }
 
     /// The pause is over.
-    pub(super) fn service_enter_restart(&mut self, id: UnitId) {
+    pub(crate) fn service_enter_restart(&mut self, id: UnitId) {
         let stop_queued = self.units[id]
             .job
             .and_then(|job| self.jobs.get(&job))

@@ -67,7 +67,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn service_enter_start_pre(&mut self, id: UnitId, world: &dyn World) {
+    pub(crate) fn service_enter_start_pre(&mut self, id: UnitId, world: &dyn World) {
         if !self.service_run_list(id, ExecKind::StartPre, ServiceState::StartPre) {
             self.service_enter_start(id, world);
         }
@@ -75,7 +75,7 @@ impl Engine {
 
     /// Enters a state and runs the first command of its list as the control process; false if the
     /// list is empty.
-    pub(super) fn service_run_list(
+    pub(crate) fn service_run_list(
         &mut self,
         id: UnitId,
         kind: ExecKind,
@@ -94,7 +94,7 @@ impl Engine {
     }
 
     /// Runs one command as the control process, with the deadline of its phase.
-    pub(super) fn service_run_control(&mut self, id: UnitId, kind: ExecKind, index: usize) {
+    pub(crate) fn service_run_control(&mut self, id: UnitId, kind: ExecKind, index: usize) {
         let config = Arc::clone(&self.units[id].config);
         let Some(settings) = config.service() else {
             return;
@@ -114,7 +114,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn service_enter_start(&mut self, id: UnitId, world: &dyn World) {
+    pub(crate) fn service_enter_start(&mut self, id: UnitId, world: &dyn World) {
         let config = Arc::clone(&self.units[id].config);
         let Some(settings) = config.service() else {
             return;
@@ -135,7 +135,7 @@ impl Engine {
     }
 
     /// Runs one command of `ExecStart=` as the main process.
-    pub(super) fn service_run_main(&mut self, id: UnitId, index: usize) {
+    pub(crate) fn service_run_main(&mut self, id: UnitId, index: usize) {
         let config = Arc::clone(&self.units[id].config);
         let Some(settings) = config.service() else {
             return;
@@ -152,7 +152,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn service_enter_start_post(&mut self, id: UnitId, world: &dyn World) {
+    pub(crate) fn service_enter_start_post(&mut self, id: UnitId, world: &dyn World) {
         self.service_ping(id);
         if !self.service_run_list(id, ExecKind::StartPost, ServiceState::StartPost) {
             self.service_enter_running(id, ServiceResult::Success, world);
@@ -161,7 +161,7 @@ impl Engine {
 
     /// The service is up, or has come to an end while it was: the one place that decides what the
     /// end of the main process means.
-    pub(super) fn service_enter_running(
+    pub(crate) fn service_enter_running(
         &mut self,
         id: UnitId,
         result: ServiceResult,
@@ -196,7 +196,7 @@ impl Engine {
     }
 
     /// Whether the service still does what it is for.
-    pub(super) fn service_good(&self, id: UnitId, world: &dyn World) -> bool {
+    pub(crate) fn service_good(&self, id: UnitId, world: &dyn World) -> bool {
         let Some(service) = self.service(id) else {
             return false;
         };
@@ -328,7 +328,7 @@ impl Engine {
     }
 
     /// Changes the state, keeps the watchdog in step and tells everybody.
-    pub(super) fn service_set_state(&mut self, id: UnitId, state: ServiceState) {
+    pub(crate) fn service_set_state(&mut self, id: UnitId, state: ServiceState) {
         let Some(service) = self.service_mut(id) else {
             return;
         };
@@ -354,7 +354,7 @@ impl Engine {
     }
 
     /// Watches for the PID file of a forking service.
-    pub(super) fn service_watch_pid_file(&mut self, id: UnitId, path: &str) {
+    pub(crate) fn service_watch_pid_file(&mut self, id: UnitId, path: &str) {
         let unit = self.units[id].name.clone();
         self.actions.push(Action::WatchPidFile {
             unit,

@@ -55,7 +55,7 @@ impl Engine {
         Outcome::Begun
     }
 
-    pub(super) fn service_enter_stop(
+    pub(crate) fn service_enter_stop(
         &mut self,
         id: UnitId,
         result: ServiceResult,
@@ -70,7 +70,7 @@ impl Engine {
     }
 
     /// Sends the signal of a stage and waits, or goes on at once when there is nobody to wait for.
-    pub(super) fn service_enter_signal(
+    pub(crate) fn service_enter_signal(
         &mut self,
         id: UnitId,
         state: ServiceState,
@@ -117,7 +117,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn service_enter_stop_post(
+    pub(crate) fn service_enter_stop_post(
         &mut self,
         id: UnitId,
         result: ServiceResult,
@@ -208,7 +208,7 @@ impl Engine {
 
     /// Gives back what only a running service needs: directories, the PID file, the connection,
     /// stored descriptors, the cgroup.
-    pub(super) fn service_let_go(&mut self, id: UnitId, restart: bool) {
+    pub(crate) fn service_let_go(&mut self, id: UnitId, restart: bool) {
         let config = Arc::clone(&self.units[id].config);
         let unit = self.units[id].name.clone();
         let Some(settings) = config.service() else {
