@@ -144,3 +144,10 @@ fn slices_nest_and_targets_end_at_shutdown() {
     assert_eq!(of("-.slice", "[Slice]\n", "Conflicts"), [""; 0]);
     assert_eq!(of("shutdown.target", "[Unit]\n", "Before"), [""; 0]);
 }
+
+#[test]
+fn a_service_of_the_bus_comes_after_its_socket_and_does_not_require_it() {
+    let text = "[Service]\nBusName=a.b\nExecStart=/bin/true\n";
+    assert!(of("a.service", text, "After").contains(&"dbus.socket".to_owned()));
+    assert!(!of("a.service", text, "Requires").contains(&"dbus.socket".to_owned()));
+}

@@ -185,6 +185,12 @@ fn sizes_limits_and_percentages_are_read() {
 }
 
 #[test]
+fn tasks_are_not_limited_unless_the_unit_says_so() {
+    let unit = unit("c-1.service", "[Service]\nExecStart=/bin/true\n");
+    assert_eq!(unit.config.cgroup.tasks_max, Some(Amount::Infinity));
+}
+
+#[test]
 fn crlf_files_load_like_others() {
     let unit = unit(
         "c-1.service",
