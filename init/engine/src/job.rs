@@ -23,6 +23,9 @@ pub(crate) struct Job {
     /// Set while it sits in the run queue.
     #[serde(skip)]
     pub(crate) scheduled: bool,
+    /// The edge at which it was found waiting last: where to look first the next time.
+    #[serde(skip)]
+    pub(crate) cursor: usize,
     /// The result of a reload, told by the unit before it goes back to active.
     pub(crate) reload_failed: bool,
 }

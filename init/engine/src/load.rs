@@ -153,7 +153,10 @@ impl Engine {
             mount_place(&loaded.config).is_some_and(|place| self.mounts.contains_key(&place));
         let unit = &mut self.units[id];
         unit.transient = loaded.is_transient();
-        unit.cgroup = Arc::from(cgroup_path(&loaded.config).as_str());
+        // Processes stay where they are: another Slice= counts from the next start.
+        if !unit.cgroup_made {
+            unit.cgroup = Arc::from(cgroup_path(&loaded.config).as_str());
+        }
         let special = unit.perpetual || unit.kind == UnitType::Device || mounted;
         unit.load_state = match loaded.state {
             LoadState::NotFound if special => LoadState::Loaded,

@@ -11,7 +11,7 @@ use init_api::{ActiveState, JobMode, JobResult, JobState, JobType};
 use crate::{
     Engine,
     action::Action,
-    deps::Dep,
+    deps::{Dep, Edge},
     job::{self, Job},
     request::RequestError,
     stamp::Stamp,
@@ -123,6 +123,7 @@ impl Engine {
             queued: Stamp::from(self.now),
             began: Stamp::default(),
             scheduled: false,
+            cursor: 0,
             reload_failed: false,
         };
         self.jobs.insert(id, job);
@@ -206,21 +207,27 @@ impl Engine {
         self.note_idle();
     }
 
-    /// Whether no job is left that has to come first.
-    fn runnable(&self, job: &Job) -> bool {
+    /// The position of an edge whose other end has a job that has to come first; none: it can run.
+    /// The search begins where it ended last, so that a target with thousands of units behind it
+    /// is not looked through from the start each time one of them is done.
+    fn blocker(&self, job: &Job) -> Option<usize> {
         if job.ignore_order || job.kind == JobType::Nop {
-            return true;
+            return None;
         }
-        self.units[job.unit].edges.iter().all(|edge| {
-            let Some(other) = self.units[edge.other].job.and_then(|id| self.jobs.get(&id)) else {
-                return true;
-            };
-            match edge.kind {
-                Dep::After => !job::later_waits(job.kind, other.kind),
-                Dep::Before => !job::earlier_waits(job.kind, other.kind),
-                _ => true,
-            }
-        })
+        let edges = &self.units[job.unit].edges;
+        let blocks = |edge: &Edge| {
+            let other = self.units[edge.other].job.and_then(|id| self.jobs.get(&id));
+            other.is_some_and(|other| match edge.kind {
+                Dep::After => job::later_waits(job.kind, other.kind),
+                Dep::Before => job::earlier_waits(job.kind, other.kind),
+                _ => false,
+            })
+        };
+        let (looked_at, rest) = edges.split_at(job.cursor.min(edges.len()));
+        rest.iter()
+            .position(blocks)
+            .map(|position| looked_at.len() + position)
+            .or_else(|| looked_at.iter().position(blocks))
     }
 
     fn run_job(&mut self, id: u32, world: &dyn World) {
@@ -229,7 +236,13 @@ impl Engine {
         };
         job.scheduled = false;
         let (unit, kind, state) = (job.unit, job.kind, job.state);
-        if state == JobState::Running || !self.jobs.get(&id).is_some_and(|job| self.runnable(job)) {
+        if state == JobState::Running {
+            return;
+        }
+        if let Some(position) = self.jobs.get(&id).and_then(|job| self.blocker(job)) {
+            if let Some(job) = self.jobs.get_mut(&id) {
+                job.cursor = position;
+            }
             return;
         }
         if let Some(job) = self.jobs.get_mut(&id) {

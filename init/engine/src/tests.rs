@@ -8,6 +8,7 @@ mod read;
 mod restarts;
 mod scale;
 mod services;
+mod shutdown;
 mod transactions;
 mod triggers;
 

@@ -171,12 +171,12 @@ impl Engine {
                         TimerBase::Active => since,
                         TimerBase::Boot => 0,
                         TimerBase::Startup => self.config.userspace_began,
-                        TimerBase::UnitActive => {
-                            target.map_or(0, |stamps| stamps.inactive_exit.monotonic)
-                        }
-                        TimerBase::UnitInactive => {
-                            target.map_or(0, |stamps| stamps.inactive_enter.monotonic)
-                        }
+                        TimerBase::UnitActive => target.map_or(0, |stamps| {
+                            stamps.inactive_exit.monotonic.max(last.monotonic)
+                        }),
+                        TimerBase::UnitInactive => target.map_or(0, |stamps| {
+                            stamps.inactive_enter.monotonic.max(last.monotonic)
+                        }),
                     };
                     let relative = matches!(base, TimerBase::UnitActive | TimerBase::UnitInactive);
                     if relative && from == 0 {

@@ -101,6 +101,7 @@ pub(super) struct Bench {
     pub(super) passed: BTreeMap<String, Vec<String>>,
     /// Programs for which no process can be made.
     pub(super) unspawnable: BTreeSet<String>,
+    pub(super) machine: Vec<crate::MachineAction>,
     next_pid: Pid,
     next_fd: u64,
     queue: VecDeque<Action>,
@@ -123,6 +124,7 @@ impl Bench {
             environment: BTreeMap::new(),
             passed: BTreeMap::new(),
             unspawnable: BTreeSet::new(),
+            machine: Vec::new(),
             next_pid: 100,
             next_fd: 10,
             queue: VecDeque::new(),
@@ -224,6 +226,7 @@ impl Bench {
             }
             Action::WatchSockets { unit, on } => self.trace.push(format!("{unit} watch={on}")),
             Action::CloseSockets { unit, .. } => self.trace.push(format!("{unit} closed")),
+            Action::Machine(action) => self.machine.push(action),
             Action::Log(entry) => self.log.push(entry.message),
             Action::JobRemoved { unit, result, .. } => self.trace.push(format!("{unit} {result}")),
             Action::UnitRemoved { unit } => self.trace.push(format!("{unit} forgotten")),
