@@ -14,7 +14,8 @@ use super::guest::Guest;
 struct Case {
     id: String,
     title: String,
-    /// `modern`: the words of systemd 252 instead of 2016's.
+    /// `modern`: the words of systemd 252 instead of 2016's; `era`: 2016's, which no systemd of
+    /// today can be compared with.
     #[serde(default)]
     text: String,
     #[serde(default)]
@@ -147,7 +148,9 @@ pub(crate) fn run(name: &str, text: &str) {
         .collect();
     guest.run(&helpers, Duration::from_secs(20));
     let mut failed = Vec::new();
-    for case in cases.iter().filter(|case| case.id.contains(&only)) {
+    let reference = std::env::var("UNDER_TEST").is_ok_and(|what| what == "reference");
+    let applies = |case: &&Case| case.id.contains(&only) && !(reference && case.text == "era");
+    for case in cases.iter().filter(applies) {
         let wrong = case.check(&guest);
         if wrong.is_some() && std::env::var_os("VERBOSE").is_some() {
             eprintln!(

@@ -35,4 +35,5 @@ groups! {
     output_of_services_is_in_the_journal "jrn";
     transient_units_come_over_the_bus "bus";
     the_tutorials_units_work_as_written "tut";
+    systemctl_speaks_as_in_2016_by_default "era";
 }
