@@ -212,8 +212,19 @@ pub(crate) fn run(arguments: &Arguments) -> u8 {
     if target.live && instance.source == source::drive::NAME {
         late_networks(&instance, &target);
     }
-    let queue = configure(arguments, &target, instance, &mut report);
-    finish(arguments, &target, &mut report, &queue)
+    let (queue, worth_keeping) = configure(arguments, &target, instance, &mut report);
+    let exit = finish(arguments, &target, &mut report, &queue);
+    // Last: the disk's slow answer must not delay the commands.
+    match worth_keeping.map(|instance| state::keep(&target.workspace, &instance)) {
+        None | Some(Ok(())) => exit,
+        Some(Err(error)) => {
+            let folder = target.workspace.display();
+            log::error(&format!(
+                "cannot keep a copy for later boots in {folder}: {error}"
+            ));
+            u8::from(!arguments.ignore_failure)
+        }
+    }
 }
 
 /// No source answered: the kept copy, or an error and nothing.
@@ -232,12 +243,13 @@ fn absent(error: &SourceError, target: &Target, report: &mut Report) -> Option<I
     kept
 }
 
+/// Applies what the source gave: the commands that are left, and the instance if it is worth keeping.
 fn configure(
     arguments: &Arguments,
     target: &Target,
     mut instance: Instance,
     report: &mut Report,
-) -> Vec<Queued> {
+) -> (Vec<Queued>, Option<Instance>) {
     report.source.clone_from(&instance.source);
     // Read once without addresses: it says which of them the document needs.
     let used = documents(&instance.user_data, None, &instance.source).used;
@@ -271,7 +283,7 @@ fn configure(
     report.diagnostics.extend(diagnostics);
     if arguments.dry_run {
         show(&plan.changes);
-        return vec![];
+        return (vec![], None);
     }
     log::info(&format!("applying what {} gave", instance.source));
     let queue = apply::carry_out(&plan.changes, target, report);
@@ -280,19 +292,7 @@ fn configure(
     }
     let from_cloud = instance.source.starts_with("the metadata service")
         || instance.source == source::drive::NAME;
-    if from_cloud
-        && understood
-        && let Err(error) = state::keep(&target.workspace, &instance)
-    {
-        let text = format!(
-            "cannot keep a copy for later boots in {}: {error}",
-            target.workspace.display()
-        );
-        let diagnostic = Diagnostic::error(0, text);
-        log::diagnostic(&diagnostic);
-        report.diagnostics.push(diagnostic);
-    }
-    queue
+    (queue, (from_cloud && understood).then_some(instance))
 }
 
 /// /run/metadata/coreos for units (rule C-5).

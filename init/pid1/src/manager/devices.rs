@@ -209,6 +209,16 @@ fn walk(folder: &str, depth: usize, found: &mut Vec<String>) {
 /// Says that every device that was there at boot has its driver: coreos-cloudinit must not take the
 /// metadata service for the only source while a config drive is still being probed.
 fn settled() {
-    let _ = std::fs::create_dir_all("/run/garboard");
-    let _ = std::fs::write("/run/garboard/devices-settled", "");
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+
+    let _ = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create("/run/garboard");
+    let _ = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o644)
+        .open("/run/garboard/devices-settled");
 }
