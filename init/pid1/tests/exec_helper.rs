@@ -97,7 +97,7 @@ fn an_unknown_user_is_217_and_a_missing_folder_200_and_a_missing_program_203() {
         209
     );
     let (code, _, report) = run("true", |_, context| {
-        context["program"] = json!("/no/such/binary")
+        context["program"] = json!("/no/such/binary");
     });
     assert_eq!((code, &report["status"]), (203, &json!(203)));
 }
