@@ -36,4 +36,5 @@ groups! {
     transient_units_come_over_the_bus "bus";
     the_tutorials_units_work_as_written "tut";
     systemctl_speaks_as_in_2016_by_default "era";
+    daemon_reexec_carries_everything_over "reexec";
 }
