@@ -156,11 +156,7 @@ pub(crate) fn run(cmdline: &Cmdline, place: Place) {
     if place == Place::Machine {
         made.extend(fstab(&fs::read_to_string("/etc/fstab").unwrap_or_default()));
         let active = fs::read_to_string("/sys/class/tty/console/active").unwrap_or_default();
-        let autologin = cmdline
-            .words()
-            .iter()
-            .any(|word| word.starts_with("coreos.autologin"));
-        made.extend(gettys(&active, false, autologin));
+        made.extend(gettys(&active));
         made.extend(from_cmdline(cmdline));
     }
     for file in made {
@@ -188,12 +184,10 @@ fn write(base: &Path, file: &Made) -> std::io::Result<()> {
     }
 }
 
-/// Logins on the consoles that the kernel prints to, as getty.target wants them.
-pub(crate) fn gettys(active: &str, container: bool, autologin: bool) -> Vec<Made> {
+/// Logins on the consoles that the kernel prints to, as getty.target wants them. Who logs in there
+/// without a password (`coreos.autologin`) is decided by the program of those units.
+pub(crate) fn gettys(active: &str) -> Vec<Made> {
     let mut made = Vec::new();
-    if container {
-        return made;
-    }
     for tty in active.split_whitespace().filter(|tty| *tty != "tty0") {
         let screen = tty
             .strip_prefix("tty")
@@ -203,23 +197,6 @@ pub(crate) fn gettys(active: &str, container: bool, autologin: bool) -> Vec<Made
             format!("generator/getty.target.wants/{template}@{tty}.service"),
             format!("/usr/lib/systemd/system/{template}@.service"),
         ));
-    }
-    if autologin {
-        for (template, words) in [
-            ("getty", "--noclear %I $TERM"),
-            (
-                "serial-getty",
-                "--keep-baud 115200,57600,38400,9600 %I $TERM",
-            ),
-        ] {
-            let text = format!(
-                "[Service]\nExecStart=\nExecStart=-/usr/sbin/agetty --autologin core {words}\n"
-            );
-            made.push(Made::Text(
-                format!("generator/{template}@.service.d/20-autologin.conf"),
-                text,
-            ));
-        }
     }
     made
 }
@@ -318,7 +295,7 @@ mod tests {
 
     #[test]
     fn each_console_gets_a_login() {
-        let made = gettys("tty0 ttyS0", false, false);
+        let made = gettys("tty0 ttyS0");
         assert_eq!(made.len(), 1);
         assert!(matches!(&made[0], Made::Link(l, _) if l.ends_with("/serial-getty@ttyS0.service")));
     }
