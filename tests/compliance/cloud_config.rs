@@ -113,6 +113,14 @@ systemctl is-enabled greet; cat /run/coreos-cloudinit/motd
         SHORT,
     );
     assert_eq!(before, after);
+
+    // What the next document does not name goes again: link, file and all.
+    let script = r"
+printf '#cloud-config\n' >/mnt/user-data; coreos-cloudinit -from-file /mnt/user-data >/dev/null 2>&1; echo rc=$?
+ls /etc/systemd/system/greet.service /etc/systemd/system/multi-user.target.wants/greet.service 2>/dev/null | wc -l
+cat /etc/greeting; echo
+";
+    assert_eq!(guest.run(script, SHORT), "rc=0\n0\nhello\n");
 }
 
 #[test]

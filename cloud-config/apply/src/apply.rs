@@ -54,8 +54,15 @@ impl std::fmt::Debug for Applier<'_> {
     }
 }
 
-/// Carries out all changes in order; the commands are left to be handed over.
-pub(crate) fn carry_out(changes: &[Change], target: &Target, report: &mut Report) -> Vec<Queued> {
+/// Carries out all changes in order; the commands are left to be handed over. `whole` says that the
+/// changes are all that the user asks for: after a document that could not be read, what an earlier
+/// one made must stay.
+pub(crate) fn carry_out(
+    changes: &[Change],
+    whole: bool,
+    target: &Target,
+    report: &mut Report,
+) -> Vec<Queued> {
     let mut applier = Applier {
         target,
         report,
@@ -75,13 +82,13 @@ pub(crate) fn carry_out(changes: &[Change], target: &Target, report: &mut Report
             Change::RestartNetworkd | Change::Command { .. } | Change::RunScript { .. }
         );
         if late && !placed {
-            applier.finish_units();
+            applier.finish_units(whole);
             placed = true;
         }
         applier.one(change);
     }
     if !placed {
-        applier.finish_units();
+        applier.finish_units(whole);
     }
     if applier.target.live {
         for unit in std::mem::take(&mut applier.changed) {
@@ -408,7 +415,29 @@ impl Applier<'_> {
                     format!("{unit} has no [Install] section: enable has no effect"),
                 );
             }
-            Some(Ok((true, changes))) => self.units_changed |= !changes.is_empty(),
+            Some(Ok((true, changes))) => {
+                self.units_changed |= !changes.is_empty();
+                let kind = if runtime { "enable-runtime" } else { "enable" };
+                self.manifest
+                    .made
+                    .insert(format!("{kind} {unit}"), String::new());
+            }
+        }
+    }
+
+    fn disable(&mut self, unit: &str, runtime: bool) {
+        match self
+            .pid1()
+            .map(|manager| manager.disable_unit_files(&[unit], runtime))
+        {
+            None => self.error(0, format!("cannot disable {unit}: PID 1 cannot be reached")),
+            Some(Err(error)) => self.error(0, format!("cannot disable {unit}: {}", chain(&error))),
+            Some(Ok(changes)) => {
+                log::info(&format!(
+                    "disabled {unit}: the document does not ask for it any more"
+                ));
+                self.units_changed |= !changes.is_empty();
+            }
         }
     }
 
@@ -423,8 +452,17 @@ impl Applier<'_> {
     }
 
     /// Removes what an earlier document made and this one does not ask for, then lets PID 1 read.
-    fn finish_units(&mut self) {
-        let old = Manifest::read(&self.target.workspace);
+    fn finish_units(&mut self, whole: bool) {
+        let mut old = Manifest::read(&self.target.workspace);
+        if !whole {
+            old.made.append(&mut self.manifest.made);
+            self.manifest = old.clone();
+        }
+        if self.target.live {
+            for (unit, runtime) in old.stale_enables(&self.manifest) {
+                self.disable(&unit, runtime);
+            }
+        }
         for path in old.stale(&self.manifest, &self.target.root) {
             let shown = format!(
                 "/{}",

@@ -17,6 +17,8 @@ pub(crate) struct Instance {
     pub instance_type: Option<String>,
     /// Text of `network_data.json`, if there is one.
     pub network_data: Option<String>,
+    /// There is user-data, but it could not be fetched.
+    pub incomplete: bool,
     /// What was wrong with the source itself; warnings.
     pub warnings: Vec<String>,
 }

@@ -272,7 +272,12 @@ fn configure(
         .warnings
         .iter()
         .map(|text| Diagnostic::warning(0, text.clone()));
+    let unfetched = instance.incomplete.then(|| {
+        let text = format!("user-data could not be fetched from {}", instance.source);
+        Diagnostic::error(0, text)
+    });
     let diagnostics: Vec<Diagnostic> = warnings
+        .chain(unfetched)
         .chain(found.diagnostics)
         .chain(plan.diagnostics)
         .collect();
@@ -286,7 +291,7 @@ fn configure(
         return (vec![], None);
     }
     log::info(&format!("applying what {} gave", instance.source));
-    let queue = apply::carry_out(&plan.changes, target, report);
+    let queue = apply::carry_out(&plan.changes, understood, target, report);
     if target.live {
         metadata_file(&instance, report);
     }

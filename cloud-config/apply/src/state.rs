@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use crate::files;
 use crate::instance::Instance;
 
-/// Unit files and masks made by a run: path to a mark of their content.
+/// Unit files and masks made by a run: path to a mark of their content. What was enabled stands
+/// there too, under `enable NAME` or `enable-runtime NAME`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Manifest {
     pub made: BTreeMap<String, String>,
@@ -52,6 +53,22 @@ impl Manifest {
     pub(crate) fn write(&self, folder: &Path) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(&self.made).unwrap_or_default();
         files::write(&folder.join("manifest.json"), &text, 0o600, None).map(|_| ())
+    }
+
+    /// Units that the earlier run enabled and this one did not ask for: name, and whether for one boot.
+    #[must_use]
+    pub(crate) fn stale_enables(&self, now: &Self) -> Vec<(String, bool)> {
+        let gone = self.made.keys().filter(|key| !now.made.contains_key(*key));
+        gone.filter_map(|key| {
+            let runtime = key
+                .strip_prefix("enable-runtime ")
+                .map(|name| (name.to_owned(), true));
+            runtime.or_else(|| {
+                key.strip_prefix("enable ")
+                    .map(|name| (name.to_owned(), false))
+            })
+        })
+        .collect()
     }
 
     /// What the earlier run made, this one did not ask for, and nobody changed since.
@@ -161,5 +178,11 @@ mod tests {
             made: [("/c".to_owned(), String::new())].into(),
         };
         assert_eq!(old.stale(&now, root.path()), [root.path().join("a")]);
+        let enabled = |key: &str| Manifest {
+            made: [(key.to_owned(), String::new())].into(),
+        };
+        let old = enabled("enable-runtime a.service");
+        assert_eq!(old.stale_enables(&now), [("a.service".to_owned(), true)]);
+        assert_eq!(old.stale_enables(&old), []);
     }
 }

@@ -539,3 +539,21 @@ fn a_unit_that_the_document_no_longer_names_is_removed_unless_it_was_changed() {
         .collect();
     assert_eq!(left, ["b.service"]);
 }
+
+#[test]
+fn a_document_that_cannot_be_read_takes_nothing_of_the_earlier_one_away() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("u");
+    let apply = |document: &str| {
+        fs::write(&path, format!("#cloud-config\n{document}")).unwrap();
+        let arguments = ["-from-file", &path.display().to_string()];
+        program(root.path(), &arguments, &[]).0.status.code()
+    };
+    let unit = root.path().join("etc/systemd/system/a.service");
+    let good = "coreos:\n  units:\n  - {name: a.service, content: x}\n";
+    assert_eq!(apply(good), Some(0));
+    assert_eq!(apply("coreos: [\n"), Some(1));
+    assert!(unit.exists());
+    assert_eq!(apply("coreos: {}\n"), Some(0));
+    assert!(!unit.exists());
+}

@@ -280,11 +280,7 @@ async fn search(
         Ok(body) => instance.user_data = body,
         Err(Missing::Absent) => log::info("this machine has no user-data"),
         Err(Missing::GivenUp) => {
-            instance.warnings.push(format!(
-                "user-data could not be fetched from {}",
-                instance.source
-            ));
-            instance.user_data = Vec::new();
+            instance.incomplete = true;
         }
     }
     if matches!(tree, Tree::OpenStack(_)) && identified {
