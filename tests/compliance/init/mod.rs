@@ -37,4 +37,5 @@ groups! {
     the_tutorials_units_work_as_written "tut";
     systemctl_speaks_as_in_2016_by_default "era";
     daemon_reexec_carries_everything_over "reexec";
+    states_and_jobs_follow_from_each_other_as_in_systemd "state";
 }
