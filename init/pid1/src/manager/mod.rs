@@ -189,6 +189,16 @@ impl Manager {
         }
         self.mounts_changed();
         self.devices_changed();
+        // They exist from now on, whether or not a unit names them.
+        for unit in ["-.slice", "init.scope"] {
+            let unit = unit.to_owned();
+            if let Err(e) = self.submit(Request::Load { unit }) {
+                crate::say::log(
+                    crate::say::Level::Warning,
+                    &format!("a unit that always exists cannot be loaded: {e}"),
+                );
+            }
+        }
     }
 
     /// Begins to load the modules of the devices that nobody waits for.
