@@ -1,7 +1,7 @@
 //! The parts of systemd-networkd, as a library so that its tests reach them; nobody else depends on it.
 //!
 //! - pure: [`message`] (DHCP bytes), [`lease`] (what an answer means), [`client`] (the state machine),
-//!   [`sections`], [`network_file`], [`netdev`] (texts), [`files`] (texts for others)
+//!   [`network_file`], [`netdev`] (texts), [`files`] (texts for others)
 //! - edges: [`kernel`] (rtnetlink), [`link`] (one interface), [`manager`] (the event loop),
 //!   [`find`] (folders), [`facts`] (the machine), [`wait_online`]
 
@@ -17,5 +17,4 @@ pub mod manager;
 pub mod message;
 pub mod netdev;
 pub mod network_file;
-pub mod sections;
 pub mod wait_online;

@@ -142,9 +142,10 @@ impl Manager {
         for complaint in complaints {
             for one in complaint.list {
                 log::warning(&format!(
-                    "{}:{}: {}",
+                    "{}:{}:{}: {}",
                     complaint.path.display(),
                     one.line,
+                    one.column,
                     one.text
                 ));
             }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use rtnetlink::packet_route::link::BondMode;
 use rtnetlink::{Handle, LinkBond, LinkBridge, LinkDummy, LinkMessageBuilder, LinkVlan, LinkVxlan};
 
-use crate::sections;
+use unit_file::UnitText;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
@@ -40,7 +40,7 @@ impl NetDev {
     /// # Errors
     /// When name or kind are missing or a needed number is no number.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let (sections, _) = sections::read(text);
+        let sections = UnitText::parse(text.as_bytes()).sections;
         let get = |section: &str, key: &str| {
             sections
                 .iter()

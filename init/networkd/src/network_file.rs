@@ -1,11 +1,11 @@
 //! What a .network file says: which interfaces it is for, and what is wanted of them.
 //!
-//! Pure: text to values with diagnostics (systemd.network(5), the part that `docs` lists). It knows
+//! Pure: text to values with diagnostics (systemd.network(5), the part listed in the keys below). It knows
 //! neither folders nor the kernel.
 
 use std::net::IpAddr;
 
-use crate::sections::{self, Assignment};
+use unit_file::{Assignment, Section, UnitText, glob_matches};
 
 /// An address with its prefix length.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +101,8 @@ pub struct NetworkFile {
 /// One thing that is wrong in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
-    pub line: usize,
+    pub line: u32,
+    pub column: u32,
     pub text: String,
 }
 
@@ -137,19 +138,21 @@ impl NetworkFile {
         };
         let mut complaints = Vec::new();
         for text in texts {
-            let (sections, wrong) = sections::read(text);
-            complaints.extend(wrong.into_iter().map(|(line, text)| Complaint {
-                line,
-                text: format!("neither a section nor an assignment: {text:?}"),
+            let read = UnitText::parse(text.as_bytes());
+            complaints.extend(read.problems.into_iter().map(|problem| Complaint {
+                line: problem.line,
+                column: problem.column,
+                text: problem.text,
             }));
-            for section in &sections {
-                file.section(&section.name, &section.assignments, &mut complaints);
+            for section in &read.sections {
+                file.section(section, &mut complaints);
             }
         }
         (file, complaints)
     }
 
-    fn section(&mut self, name: &str, assignments: &[Assignment], complaints: &mut Vec<Complaint>) {
+    fn section(&mut self, section: &Section, complaints: &mut Vec<Complaint>) {
+        let (name, assignments) = (section.name.as_str(), &section.assignments);
         match name {
             "Route" => self.routes.push(StaticRoute::default()),
             "Address" => return self.address_section(assignments, complaints),
@@ -158,16 +161,21 @@ impl NetworkFile {
             // IPv6 is the kernel's: its sections are accepted without effect.
             "DHCPv6" | "IPv6AcceptRA" | "IPv6SendRA" => return,
             _ => {
-                let line = assignments.first().map_or(0, |a| a.line.saturating_sub(1));
                 complaints.push(Complaint {
-                    line,
+                    line: section.line,
+                    column: 1,
                     text: format!("unknown section [{name}], ignored"),
                 });
                 return;
             }
         }
         for assignment in assignments {
-            let Assignment { key, value, line } = assignment;
+            let Assignment {
+                key,
+                value,
+                line,
+                column,
+            } = assignment;
             let result = match name {
                 "Match" => self.match_key(key, value),
                 "Network" => self.network_key(key, value),
@@ -178,6 +186,7 @@ impl NetworkFile {
             if let Err(text) = result {
                 complaints.push(Complaint {
                     line: *line,
+                    column: *column,
                     text: format!("[{name}] {key}=: {text}"),
                 });
             }
@@ -326,7 +335,13 @@ impl NetworkFile {
 
     fn address_section(&mut self, assignments: &[Assignment], complaints: &mut Vec<Complaint>) {
         let (mut whole, mut peer, mut label) = (None, None, None);
-        for Assignment { key, value, line } in assignments {
+        for Assignment {
+            key,
+            value,
+            line,
+            column,
+        } in assignments
+        {
             let result = match key.as_str() {
                 "Address" => address(value).map(|a| whole = Some(a)),
                 "Peer" => address(value).map(|a| peer = Some(a)),
@@ -339,6 +354,7 @@ impl NetworkFile {
             if let Err(text) = result {
                 complaints.push(Complaint {
                     line: *line,
+                    column: *column,
                     text: format!("[Address] {key}=: {text}"),
                 });
             }
@@ -363,8 +379,9 @@ impl Match {
         let patterns = |patterns: &[String], text: &str| {
             let (no, yes): (Vec<&String>, Vec<&String>) =
                 patterns.iter().partition(|p| p.starts_with('!'));
-            !no.iter().any(|p| glob(p.trim_start_matches('!'), text))
-                && (yes.is_empty() || yes.iter().any(|p| glob(p, text)))
+            !no.iter()
+                .any(|p| glob_matches(p.trim_start_matches('!'), text))
+                && (yes.is_empty() || yes.iter().any(|p| glob_matches(p, text)))
         };
         !(empty && facts.kind == "loopback")
             && patterns(&self.names, &facts.name)
@@ -395,62 +412,6 @@ fn virtualized(want: &str, have: Option<&str>) -> bool {
         },
     };
     hit != negated
-}
-
-/// Shell patterns with `*`, `?` and `[a-z]`, on short names: plain recursion is enough.
-fn glob(pattern: &str, text: &str) -> bool {
-    let (p, t): (Vec<char>, Vec<char>) =
-        (pattern.chars().collect(), text.chars().take(64).collect());
-    glob_chars(&p, &t)
-}
-
-fn glob_chars(pattern: &[char], text: &[char]) -> bool {
-    match (pattern, text) {
-        ([], []) => true,
-        (['*', rest @ ..], _) => {
-            let rest = skip_stars(rest);
-            (0..=text.len()).any(|n| text.get(n..).is_some_and(|tail| glob_chars(rest, tail)))
-        }
-        (['?', rest @ ..], [_, tail @ ..]) => glob_chars(rest, tail),
-        (['[', rest @ ..], [c, tail @ ..]) if rest.contains(&']') => {
-            let end = rest.iter().position(|c| *c == ']').unwrap_or(0);
-            let (set, rest) = (
-                rest.get(..end).unwrap_or(&[]),
-                rest.get(end + 1..).unwrap_or(&[]),
-            );
-            in_set(set, *c) && glob_chars(rest, tail)
-        }
-        ([a, rest @ ..], [b, tail @ ..]) => a == b && glob_chars(rest, tail),
-        _ => false,
-    }
-}
-
-fn skip_stars(mut pattern: &[char]) -> &[char] {
-    while let ['*', rest @ ..] = pattern {
-        pattern = rest;
-    }
-    pattern
-}
-
-fn in_set(set: &[char], c: char) -> bool {
-    let (negated, mut set) = match set {
-        ['!' | '^', rest @ ..] => (true, rest),
-        _ => (false, set),
-    };
-    let mut hit = false;
-    loop {
-        match set {
-            [low, '-', high, rest @ ..] => {
-                hit |= (*low..=*high).contains(&c);
-                set = rest;
-            }
-            [one, rest @ ..] => {
-                hit |= *one == c;
-                set = rest;
-            }
-            [] => return hit != negated,
-        }
-    }
 }
 
 fn extend_or_clear(list: &mut Vec<String>, value: &str, words: impl Iterator<Item = String>) {
@@ -568,12 +529,6 @@ mod tests {
             ..Facts::default()
         };
         assert!(!file.matches.fits(&loopback));
-    }
-
-    #[test]
-    fn patterns_match_as_in_a_shell() {
-        assert!(glob("e[nt]h?[0-9]", "eth00"));
-        assert!(glob("**a*", "bab") && !glob("a[!b]c", "abc") && glob("a[", "a["));
     }
 
     #[test]
