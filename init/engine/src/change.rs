@@ -14,13 +14,18 @@ pub(crate) enum Check {
     Bound(UnitId),
     /// Units that trigger this one want to know how it is.
     Triggered(UnitId),
+    /// A start that never came to the unit itself (time, dependency): `OnFailure=` holds all the same.
+    NeverStarted(UnitId),
 }
 
 impl Check {
     /// Whether it is about this unit.
     pub(crate) fn is_about(self, id: UnitId) -> bool {
         match self {
-            Check::Unneeded(unit) | Check::Bound(unit) | Check::Triggered(unit) => unit == id,
+            Check::Unneeded(unit)
+            | Check::Bound(unit)
+            | Check::Triggered(unit)
+            | Check::NeverStarted(unit) => unit == id,
         }
     }
 }
@@ -197,6 +202,17 @@ impl Engine {
             }
             _ => return,
         };
+        self.start_named(unit, kind, mode);
+        let why = if new == ActiveState::Failed {
+            "unit failed"
+        } else {
+            "unit succeeded"
+        };
+        self.emergency(action, unit, why);
+    }
+
+    /// Starts what the unit names for its end.
+    fn start_named(&mut self, unit: UnitId, kind: Dep, mode: JobMode) {
         let others: Vec<UnitId> = self.units[unit]
             .edges
             .iter()
@@ -215,12 +231,6 @@ impl Engine {
             self.hand_over_monitor(unit, other);
             self.enqueue_or_log(JobType::Start, other, mode);
         }
-        let why = if new == ActiveState::Failed {
-            "unit failed"
-        } else {
-            "unit succeeded"
-        };
-        self.emergency(action, unit, why);
     }
 
     pub(crate) fn run_check(&mut self, check: Check, world: &dyn World) {
@@ -241,6 +251,15 @@ impl Engine {
             }
             Check::Bound(unit) => self.stop_bound(unit),
             Check::Triggered(unit) => self.tell_triggers(unit, world),
+            Check::NeverStarted(unit) => {
+                let mode = self
+                    .units
+                    .get(unit)
+                    .map(|unit| unit.config.unit.on_failure_job_mode);
+                if let Some(mode) = mode {
+                    self.start_named(unit, Dep::OnFailure, mode);
+                }
+            }
         }
     }
 

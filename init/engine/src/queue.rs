@@ -333,6 +333,10 @@ impl Engine {
             // Done without being active: a condition did not hold. Requisite= wants it active.
             self.fail_jobs_of(unit, |dep| dep == Dep::RequisiteOf);
         }
+        if kind == JobType::Start && matches!(result, JobResult::Timeout | JobResult::Dependency) {
+            self.checks
+                .push_back(crate::change::Check::NeverStarted(unit));
+        }
         self.wake_neighbours(unit);
         self.checks.push_back(crate::change::Check::Unneeded(unit));
         self.checks.push_back(crate::change::Check::Triggered(unit));

@@ -373,3 +373,14 @@ fn a_socket_and_its_service_can_be_stopped_in_either_order() {
         assert!(bench.has_happened("k.socket closed"), "{first}");
     }
 }
+
+#[test]
+fn a_start_that_fails_by_a_dependency_starts_what_is_named_for_failures() {
+    let text = "=== a.target\n[Unit]\nRequires=dev-vda1.device\nAfter=dev-vda1.device\nOnFailure=e.service\n\
+                OnFailureJobMode=replace-irreversibly\n=== e.service\n[Service]\nExecStart=/bin/e\n";
+    let mut bench = Bench::new(text);
+    bench.start("a.target");
+    bench.pass(91 * SECOND);
+    assert!(bench.has_happened("a.target dependency"));
+    assert_eq!(bench.state("e.service"), "active (running)");
+}
