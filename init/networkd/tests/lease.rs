@@ -347,3 +347,22 @@ fn static_addresses_and_bridges_need_no_server() {
     });
     daemon.stop();
 }
+
+#[test]
+fn the_shipped_files_have_no_mistake_and_serve_cards_but_not_docker() {
+    let rootfs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../image/rootfs");
+    let (files, complaints) = systemd_networkd::find::network_files(&rootfs);
+    assert!(complaints.is_empty(), "{complaints:?}");
+    let first = |name: &str| {
+        let facts = systemd_networkd::network_file::Facts {
+            name: name.into(),
+            kind: "ether".into(),
+            ..Default::default()
+        };
+        files.iter().find(|file| file.matches.fits(&facts)).unwrap()
+    };
+    assert!(first("eth0").dhcp4 && first("ens3").dhcp4);
+    for name in ["docker0", "veth12ab", "flannel.1"] {
+        assert!(first(name).leaves_alone(), "{name}");
+    }
+}
