@@ -2,6 +2,8 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use system_tests::etcd::{Http, Program, Server, eventually, pause};
@@ -366,4 +368,83 @@ fn a_stopped_server_ends_watches_and_keeps_its_data() {
         old.body.contains("\"value\":\"1\""),
         "the history is there again: {old:?}"
     );
+}
+
+/// Writes rising values to one key through whichever member answers; the last answered value.
+fn write_through_any(ports: &[u16], key: &str, stop: &AtomicBool) -> u64 {
+    let mut answered = 0;
+    let mut turn = key.len();
+    for value in 1.. {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let asked = Http::connect(ports[turn % ports.len()]).and_then(|mut http| {
+            http.request("PUT", &format!("/v2/keys{key}"), &format!("value={value}"))
+        });
+        match asked {
+            Ok(answer) if answer.status < 300 => answered = value,
+            _ => {
+                turn += 1;
+                pause(Duration::from_millis(20));
+            }
+        }
+    }
+    answered
+}
+
+#[test]
+fn members_killed_in_turn_and_all_at_once_lose_nothing_that_was_answered() {
+    let folder = TempDir::new().unwrap();
+    let quick = [
+        "--election-timeout=500",
+        "--heartbeat-interval=50",
+        "--snapshot-count=300",
+    ];
+    let mut servers = three(folder.path(), &quick);
+    let ports: Vec<u16> = servers.iter().map(|server| server.port).collect();
+    let stop = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..6)
+        .map(|writer| {
+            let (ports, stop) = (ports.clone(), Arc::clone(&stop));
+            let key = format!("/chaos/{}", "w".repeat(writer + 1));
+            std::thread::spawn(move || (key.clone(), write_through_any(&ports, &key, &stop)))
+        })
+        .collect();
+    for round in 0..9 {
+        pause(Duration::from_millis(900));
+        if round % 3 == 2 {
+            servers.iter_mut().for_each(Server::kill);
+            servers.iter_mut().for_each(Server::start);
+        } else {
+            let victim = if round % 3 == 0 {
+                leader(&servers)
+            } else {
+                round % 3
+            };
+            servers[victim].kill();
+            pause(Duration::from_millis(600));
+            servers[victim].start();
+        }
+        servers.iter().for_each(Server::wait_healthy);
+    }
+    pause(Duration::from_millis(500));
+    stop.store(true, Ordering::Relaxed);
+    let mut total = 0;
+    for writer in writers {
+        let (key, answered) = writer.join().unwrap();
+        let there: u64 = value(&servers[0], &key).unwrap().parse().unwrap();
+        assert!(
+            there >= answered,
+            "{key}: answered {answered}, there is {there}"
+        );
+        total += answered;
+    }
+    assert!(
+        total > 100,
+        "too few writes were answered to prove anything: {total}"
+    );
+    all_agree(&servers);
+    for server in &servers {
+        assert!(!server.log().contains("panicked"), "{}", server.log());
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use etcd_store::{Decoder, Encoder, Malformed, Store};
 use futures_util::{Stream, StreamExt};
@@ -118,6 +119,9 @@ impl Machine {
     }
 }
 
+/// Between attempts to write a snapshot to a full disk.
+const FULL: Duration = Duration::from_secs(10);
+
 /// Encodes and writes a snapshot while the machine goes on.
 pub(crate) struct Builder {
     meta: SnapshotMeta,
@@ -139,7 +143,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
             self.meta.clone(),
         );
         let (attributes, removed) = (self.attributes.clone(), self.removed.clone());
-        let work = move || {
+        let encode = move || {
             let mut to = Encoder::new();
             to.count(attributes.len());
             for (id, attributes) in &attributes {
@@ -149,22 +153,41 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
             to.count(removed.len());
             removed.iter().for_each(|id| to.u64(*id));
             store.encode(&mut to);
-            // The tree is shared with the store until here.
-            drop(store);
-            snapshots.save(&meta, &to.out)?;
-            tracing::info!(
-                index = meta.last_log_id.map(|last| last.index),
-                bytes = to.out.len(),
-                "saved a snapshot"
-            );
-            Ok(Snapshot {
-                meta,
-                snapshot: Arc::new(to.out),
-            })
+            Arc::new(to.out)
         };
-        tokio::task::spawn_blocking(work)
+        // The tree is shared with the store until it is encoded.
+        let bytes = tokio::task::spawn_blocking(encode)
             .await
-            .map_err(io::Error::other)?
+            .map_err(io::Error::other)?;
+        loop {
+            let (snapshots, of, data) = (snapshots.clone(), meta.clone(), Arc::clone(&bytes));
+            let saved = tokio::task::spawn_blocking(move || snapshots.save(&of, &data))
+                .await
+                .map_err(io::Error::other)?;
+            match saved {
+                Ok(()) => break,
+                // The log still has everything: wait for room rather than end.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+                    ) =>
+                {
+                    tracing::error!(%error, "no room for a snapshot, trying again in {FULL:?}");
+                    tokio::time::sleep(FULL).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        tracing::info!(
+            index = meta.last_log_id.map(|last| last.index),
+            bytes = bytes.len(),
+            "saved a snapshot"
+        );
+        Ok(Snapshot {
+            meta,
+            snapshot: bytes,
+        })
     }
 }
 

@@ -296,7 +296,7 @@ fn after_a_failed_write_every_later_one_fails_too() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// A flipped byte anywhere: refuse, or serve exactly what was written.
     #[test]
