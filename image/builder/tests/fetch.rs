@@ -1,5 +1,7 @@
 //! I08: a damaged package and one that is gone both stop the build and say which.
 
+#![cfg(test)]
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};

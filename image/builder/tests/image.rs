@@ -3,6 +3,8 @@
 //!
 //! The packages come from the cache; an empty one is filled first, which needs a mirror.
 
+#![cfg(test)]
+
 use std::fs;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
