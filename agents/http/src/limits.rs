@@ -13,7 +13,7 @@ pub struct Limits {
     pub total: Option<Duration>,
     /// Bytes of body accepted; one more is an error.
     pub body: usize,
-    /// Redirects followed by [`crate::get`]; zero returns the 3xx answer itself.
+    /// Redirects followed by [`fn@crate::get`]; zero returns the 3xx answer itself.
     pub redirects: u8,
 }
 

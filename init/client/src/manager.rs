@@ -197,7 +197,7 @@ impl Manager {
         self.call_for_text("StartTransientUnit", body)
     }
 
-    /// Makes the links of [Install] sections: whether there was one, and the changes.
+    /// Makes the links of `[Install]` sections: whether there was one, and the changes.
     ///
     /// # Errors
     /// When PID 1 refuses.

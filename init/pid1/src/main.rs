@@ -1,4 +1,4 @@
-//! PID 1, and by argv[0] the exec helper, the shutdown program and the initramfs's /init.
+//! PID 1, and by `argv[0]` the exec helper, the shutdown program and the initramfs's /init.
 //!
 //! One static executable. This file only chooses the part:
 //! `/init` → [`initramfs`], `garboard-exec` → the exec helper, `garboard-shutdown` → the last

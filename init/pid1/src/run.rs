@@ -1,7 +1,7 @@
 //! PID 1: start, then the loop (init.md 4).
 //!
 //! One thread, one epoll set. Each ready descriptor gets its turn in the order of
-//! [`Source`](crate::manager::Source); a mistake in one turn is caught, said and survived.
+//! `Source`; a mistake in one turn is caught, said and survived.
 
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -28,7 +28,7 @@ pub(crate) struct Options {
     /// The priority of standard error
     #[arg(long)]
     stderr_priority: Option<String>,
-    /// Whether <N> in front of a line sets its priority
+    /// Whether `<N>` in front of a line sets its priority
     #[arg(long, default_value = "yes")]
     level_prefix: String,
     /// The command; without one standard input is read

@@ -35,7 +35,7 @@ pub(crate) struct Options {
     /// Do not ask for passwords
     #[arg(long)]
     no_ask_password: bool,
-    /// status (default), hostname [NAME], set-hostname NAME
+    /// status (default), hostname `[NAME]`, set-hostname NAME
     verb: Option<String>,
     /// The name
     name: Option<String>,

@@ -1,6 +1,6 @@
 //! `Condition…=` and `Assert…=`: what is asked, and how the answers combine.
 //!
-//! The answers themselves come from the machine: [`evaluate`] asks a [`ConditionHost`].
+//! The answers themselves come from the machine: [`fn@evaluate`] asks a [`ConditionHost`].
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! `[Install]`: systemd.unit(5), "[Install] Section Options".
+//! `[Install]`: systemd.unit(5), "`[Install]` Section Options".
 
 use super::table;
 use crate::{
