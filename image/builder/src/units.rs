@@ -2,6 +2,7 @@
 //! their own `[Install]` section when a user may switch them off.
 
 use anyhow::{Context, Result, bail};
+use unit_file::{Facts, MemoryTree, UnitLoader};
 
 use crate::manifest::Units;
 use crate::tree::{Kind, Node, Tree};
@@ -85,17 +86,21 @@ fn enable(tree: &mut Tree, unit: &str) -> Result<()> {
     Ok(())
 }
 
-/// Every unit named by another one's wants folder exists, and no link of the units' folders dangles.
+/// No link of the units' folders dangles, and PID 1's own reader has nothing to say about any unit.
 ///
 /// # Errors
-/// Names the links.
+/// Names the links, or every finding with file, line and column.
 pub fn check(tree: &Tree) -> Result<()> {
     let mut dangling = Vec::new();
+    let mut files = MemoryTree::new();
     for folder in [FOLDER, ENABLED] {
         for (path, node) in tree.below(folder) {
             let path = format!("{folder}/{path}");
-            if matches!(node.kind, Kind::Link(_)) && !tree.resolves(&path) {
-                dangling.push(path);
+            match &node.kind {
+                Kind::Link(_) if !tree.resolves(&path) => dangling.push(path),
+                Kind::Link(target) => files = files.link(&format!("/{path}"), target),
+                Kind::File(_) => files = files.file(&format!("/{path}"), tree.text(&path)?),
+                Kind::Folder | Kind::Hard(_) => {}
             }
         }
     }
@@ -104,6 +109,24 @@ pub fn check(tree: &Tree) -> Result<()> {
             "links to units that are not shipped: {}",
             dangling.join(", ")
         );
+    }
+    // What only a running machine knows stands for itself.
+    let facts = Facts {
+        machine_id: Some("0".repeat(32)),
+        boot_id: Some("0".repeat(32)),
+        ..Facts::default()
+    };
+    let loader = UnitLoader::new(files).with_facts(facts);
+    let mut findings = Vec::new();
+    for name in loader.names() {
+        let unit = loader.load(&name);
+        findings.extend(unit.diagnostics.iter().map(ToString::to_string));
+        findings.extend(unit.error.map(|error| format!("{name}: {error}")));
+    }
+    findings.sort();
+    findings.dedup();
+    if !findings.is_empty() {
+        bail!("shipped units: {}", findings.join("\n"));
     }
     Ok(())
 }
@@ -114,17 +137,23 @@ mod tests {
 
     fn sample() -> Tree {
         let mut units = Tree::default();
-        units.put("multi-user.target", Node::file(*b"[Unit]\n", 0o644));
+        units.put(
+            "multi-user.target",
+            Node::file(*b"[Unit]\nDescription=all\n", 0o644),
+        );
         units.put(
             "a.service",
             Node::file(
-                *b"[Service]\n[Install]\nWantedBy=multi-user.target\nAlias=b.service\n",
+                *b"[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\nAlias=b.service\n",
                 0o644,
             ),
         );
         units.put(
             "getty@.service",
-            Node::file(*b"[Install]\nWantedBy=getty.target\n", 0o644),
+            Node::file(
+                *b"[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=getty.target\n",
+                0o644,
+            ),
         );
         units
     }
@@ -151,6 +180,18 @@ mod tests {
             target
         );
         assert_eq!(link("etc/systemd/system/b.service"), target);
+    }
+
+    #[test]
+    fn a_misspelt_directive_of_a_shipped_unit_stops_the_build() {
+        let mut tree = Tree::default();
+        let text = *b"[Service]\nExecStart=/bin/true\nRestrat=always\n";
+        tree.put(&format!("{FOLDER}/a.service"), Node::file(text, 0o644));
+        let error = check(&tree).unwrap_err().to_string();
+        assert!(
+            error.contains("/usr/lib/systemd/system/a.service:3:1: "),
+            "{error}"
+        );
     }
 
     #[test]
