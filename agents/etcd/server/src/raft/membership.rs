@@ -125,7 +125,14 @@ impl Consensus {
                     .call(&peer, "/raft/members", change.to_bytes(), within)
                     .await;
                 let answer = answer.map_err(|_| failed.clone())?;
-                Changed::from_bytes(&answer.body).map_err(|_| failed)?.0
+                Changed::from_bytes(&answer.body)
+                    .map_err(|_| failed.clone())?
+                    .0?;
+                // Whoever asked here reads here next: what this member lists must have the change.
+                if change != (MemberChange::Remove { id: self.member }) {
+                    self.read_barrier().await.map_err(MemberError::Failed)?;
+                }
+                Ok(())
             }
             done => done,
         }
