@@ -41,6 +41,8 @@ fn uefi_boots_the_same_file_and_its_variables_stay_over_a_restart() {
     ok(machine.wait_for_ssh(Patience::BOOT));
     let mut checks = Checks::new(&machine);
     checks.works("test -d /sys/firmware/efi");
+    // Before that sshd is reloaded once for the later host keys and may refuse a connection.
+    checks.soon("systemctl is-active multi-user.target", "active");
     checks.finish();
     machine.ssh().forget_session();
     // The connection ends with the machine: its code says nothing.
