@@ -4,8 +4,9 @@ use std::io::Write;
 
 use init_api::UnitType;
 use init_client::names as bus;
+use unit_file::UnitName;
 
-use super::{Context, Failure, complain, expand, jobs};
+use super::{Context, Failure, complain, expand, jobs, offline};
 
 pub(super) fn run(cx: &mut Context) -> Result<u8, Failure> {
     let mut code = 0;
@@ -18,7 +19,9 @@ pub(super) fn run(cx: &mut Context) -> Result<u8, Failure> {
             code = 1;
             continue;
         }
-        jobs::warn_if_changed(cx, &unit)?;
+        if !is_template(&unit) {
+            jobs::warn_if_changed(cx, &unit)?;
+        }
         for path in files {
             if !std::mem::take(&mut first) {
                 writeln!(cx.out)?;
@@ -36,8 +39,19 @@ pub(super) fn run(cx: &mut Context) -> Result<u8, Failure> {
     Ok(code)
 }
 
+fn is_template(unit: &str) -> bool {
+    UnitName::new(unit).is_ok_and(|name| name.is_template())
+}
+
 /// The fragment and the drop-ins, in the order in which they apply.
 pub(super) fn files_of(cx: &mut Context, unit: &str) -> Result<Vec<String>, Failure> {
+    if let Ok(name) = UnitName::new(unit)
+        && name.is_template()
+    {
+        // PID 1 knows instances only.
+        let found = offline::loader(cx).load(&name);
+        return Ok(found.fragment.into_iter().chain(found.drop_ins).collect());
+    }
     let manager = cx.manager()?;
     let fragment = manager.unit_property(unit, bus::UNIT, "FragmentPath")?;
     let drop_ins = manager

@@ -14,7 +14,7 @@ fn tree(root: Option<&Path>) -> RealTree {
     RealTree::below(root.unwrap_or_else(|| Path::new("/")))
 }
 
-fn loader(cx: &Context) -> UnitLoader<RealTree> {
+pub(super) fn loader(cx: &Context) -> UnitLoader<RealTree> {
     UnitLoader::new(tree(cx.options.root.as_deref()))
 }
 
