@@ -20,23 +20,26 @@ const SECTOR: u64 = 512;
 
 /// A finished image and what was found in it.
 struct Image {
-    folder: tempfile::TempDir,
+    folder: PathBuf,
+    /// Held until the process ends: a runner that gives each test a process of its own would have the next
+    /// one write the disk while this one reads it.
+    _turn: fs::File,
 }
 
 impl Image {
     fn qcow2(&self) -> PathBuf {
-        self.folder.path().join("garboard.qcow2")
+        self.folder.join("garboard.qcow2")
     }
 
     fn raw(&self) -> PathBuf {
-        self.folder.path().join("disk.raw")
+        self.folder.join("disk.raw")
     }
 
     /// A file of the running system: `/usr` is the slot's, everything else the root's.
     fn path(&self, path: &str) -> PathBuf {
         match path.strip_prefix("usr/") {
-            Some(rest) => self.folder.path().join("usr").join(rest),
-            None => self.folder.path().join("root").join(path),
+            Some(rest) => self.folder.join("usr").join(rest),
+            None => self.folder.join("root").join(path),
         }
     }
 
@@ -105,15 +108,22 @@ fn cut(raw: &Path, label: &str, to: &Path) {
     fs::write(to, bytes).unwrap();
 }
 
-/// Built once for all tests of this file.
+/// Built once for all tests of this file that share a process, always in the same folder: a static value is
+/// never dropped, so that a temporary one would stay, with two gigabytes in it.
 fn image() -> &'static Image {
     static IMAGE: OnceLock<Image> = OnceLock::new();
     IMAGE.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let options = options(folder.path());
+        let place = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        fs::create_dir_all(place).unwrap();
+        let turn = fs::File::create(place.join("image.lock")).unwrap();
+        turn.lock().unwrap();
+        let folder = place.join("image");
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir(&folder).unwrap();
+        let options = options(&folder);
         stages::build(&options).unwrap();
         let tools = stages::tools(&options).unwrap();
-        let at = |name: &str| folder.path().join(name);
+        let at = |name: &str| folder.join(name);
         cut(&at("disk.raw"), "USR-A", &at("usr.erofs"));
         cut(&at("disk.raw"), "ROOT", &at("root.ext4"));
         cut(&at("disk.raw"), "ESP", &at("esp.fat"));
@@ -143,7 +153,10 @@ fn image() -> &'static Image {
             .arg("::grub/grub.cfg")
             .arg(at("grub.cfg")))
         .unwrap();
-        Image { folder }
+        Image {
+            folder,
+            _turn: turn,
+        }
     })
 }
 
@@ -221,7 +234,7 @@ fn i16_the_compressed_image_is_small() {
 
 #[test]
 fn i20_the_last_console_is_the_serial_port() {
-    let config = fs::read_to_string(image().folder.path().join("grub.cfg")).unwrap();
+    let config = fs::read_to_string(image().folder.join("grub.cfg")).unwrap();
     let line = config
         .lines()
         .find(|line| line.starts_with("set args="))
