@@ -146,7 +146,7 @@ fn unsafe_code_is_allowed_in_init_sys_only() {
     assert!(wrong.is_empty(), "unsafe allowed in {wrong:?}");
 }
 
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
         let path = entry.path();

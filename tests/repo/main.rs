@@ -3,5 +3,6 @@
 #![cfg(test)]
 
 mod architecture;
+mod promises;
 mod rooms;
 mod text;
