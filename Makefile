@@ -14,8 +14,10 @@ NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 # nextest where it is installed, plain cargo test elsewhere (then machines still run one at a time).
 ifdef NEXTEST
 run_tests = cargo nextest run --locked --profile ci --no-tests=pass $(1)
+run_long = cargo nextest run --locked --profile ci --run-ignored only $(1)
 else
 run_tests = cargo test --locked --lib --bins --tests $(1) -- --test-threads=2
+run_long = cargo test --locked $(1) -- --ignored --test-threads=1
 endif
 UNDER_TEST ?= ours
 
@@ -57,8 +59,10 @@ image: deps-run ## build the qcow2
 vm: image ## system tests in virtual machines
 	GARBOARD_IMAGE=$(abspath $(IMAGE)) $(call run_tests,-p system-tests --test system --test transcripts)
 
-full: test ## what is too long for CI: other disk buses, building twice, soak
-	GARBOARD_IMAGE=$(abspath $(IMAGE)) GARBOARD_FULL=1 $(call run_tests,-p system-tests --test system --run-ignored all)
+full: test ## what is too long for CI: other disk buses, building twice, the suites on the originals
+	GARBOARD_IMAGE=$(abspath $(IMAGE)) $(call run_long,-p system-tests --test system)
+	$(call run_long,-p image-builder --test image)
+	$(MAKE) compliance UNDER_TEST=reference
 
 bench: deps-test image ## print measurements as ratios
 	cargo build --locked --release -p etcd2
