@@ -18,6 +18,24 @@ pub(crate) struct Guest {
     pub(crate) share: PathBuf,
 }
 
+/// What runs as PID 1: `ours`, or `reference` for the host's systemd.
+pub(crate) fn under_test() -> String {
+    std::env::var("UNDER_TEST").unwrap_or_else(|_| "ours".to_owned())
+}
+
+/// Says why a guest cannot be had, or why the test is about our programs only.
+pub(crate) fn skipped(ours_only: bool) -> bool {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: namespaces with several users need root");
+        return true;
+    }
+    if ours_only && under_test() == "reference" {
+        eprintln!("skipped: this is about our programs, or about what only our PID 1 does in a namespace");
+        return true;
+    }
+    false
+}
+
 /// Where cargo put the programs under test.
 fn programs() -> PathBuf {
     let test = std::env::current_exe().unwrap();
@@ -59,7 +77,7 @@ impl Guest {
         let share = std::env::temp_dir().join(format!("{id}-share"));
         fs::create_dir_all(&share).unwrap();
         let cgroup = make_cgroup(&id);
-        let what = std::env::var("UNDER_TEST").unwrap_or_else(|_| "ours".to_owned());
+        let what = under_test();
         let join = format!("echo $$ >{}/cgroup.procs; exec \"$@\"", cgroup.display());
         let launcher = Command::new("sh")
             .args([

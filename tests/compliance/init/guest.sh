@@ -80,5 +80,5 @@ mount --make-rprivate /
 pivot_root . old
 cd /
 umount -l /old
-exec env -i container=garboard PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$start" \
+exec env -i --default-signal container=garboard PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$start" \
     </dev/null >>/mnt/console 2>&1

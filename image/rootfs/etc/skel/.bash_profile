@@ -1,2 +1,1 @@
-. /etc/profile
 [ -r ~/.bashrc ] && . ~/.bashrc
