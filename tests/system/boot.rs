@@ -26,6 +26,7 @@ fn openstacks_usual_board_boots_by_bios_to_a_login_on_the_serial_port_and_obeys_
     let mut checks = Checks::new(&machine);
     checks.has("cat /proc/cmdline", "console=ttyS0");
     checks.has("systemctl is-active serial-getty@ttyS0.service", "active");
+    checks.has("bash -lic true 2>/dev/null | grep -c ^Garboard", "1");
     checks.finish();
     machine.ssh().forget_session();
     ok(machine.power_button());
