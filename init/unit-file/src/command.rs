@@ -59,6 +59,9 @@ pub enum CommandError {
     /// Only prefix characters.
     #[error("a program is missing after the prefix characters {0:?}")]
     NoProgram(String),
+    /// Nothing but specifiers that stand for nothing here.
+    #[error("the program's specifiers stand for nothing on this machine")]
+    Empty,
     /// A path that is neither absolute nor a name.
     #[error("the program {0:?} is neither an absolute path nor a name without slashes")]
     Relative(String),
@@ -271,10 +274,13 @@ fn lone<'a>(text: &'a str, token: &str) -> Option<&'a str> {
 }
 
 fn program(path: String) -> Result<String, CommandError> {
+    if path.is_empty() {
+        return Err(CommandError::Empty);
+    }
     if path.chars().any(char::is_control) {
         return Err(CommandError::Characters(path));
     }
-    if path.ends_with('/') {
+    if path.ends_with('/') || path.ends_with("/.") {
         return Err(CommandError::Folder(path));
     }
     if !path.contains('/') {

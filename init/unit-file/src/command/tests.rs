@@ -50,6 +50,9 @@ fn a_program_is_an_absolute_path_or_a_bare_name() {
     assert_eq!(argv("/usr//bin/./true"), ["/usr/bin/true"]);
     assert!(matches!(parse("bin/true"), Err(CommandError::Relative(_))));
     assert!(matches!(parse("/bin/"), Err(CommandError::Folder(_))));
+    assert!(matches!(parse("/."), Err(CommandError::Folder(_))));
+    let nothing = Command::parse_line("%v x", &|word| Ok(word.replace("%v", "")));
+    assert_eq!(nothing, Err(CommandError::Empty));
     assert!(matches!(parse("@/bin/x"), Err(CommandError::NoArgv0(_))));
     assert!(matches!(parse("/bin/a 'b"), Err(CommandError::Word(_))));
     assert!(matches!(parse("-"), Ok(line) if line.warnings.len() == 1));
