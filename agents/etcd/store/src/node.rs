@@ -6,6 +6,10 @@ use std::sync::Arc;
 use crate::event::{EventNode, Text};
 use etcd_api::ttl_seconds;
 
+/// Components of the deepest key. Whatever walks the tree goes one call deeper for each directory, and a request line
+/// has room for more of them than a stack.
+pub(crate) const DEPTH: usize = 256;
+
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) modified: u64,

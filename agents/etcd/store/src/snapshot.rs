@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::codec::{Decoder, Encoder, Malformed};
 use crate::event::{Event, Text};
 use crate::expiry::Expiry;
-use crate::node::{Children, Kind, Node};
+use crate::node::{Children, DEPTH, Kind, Node};
 use crate::store::Store;
 
 /// The state at one moment.
@@ -94,15 +94,11 @@ fn encode_node(to: &mut Encoder, node: &Node) {
     }
 }
 
-/// Directories deeper than any key that a request can name; keeps a forged snapshot from
-/// exhausting the stack.
-const DEPTH: u32 = 100_000;
-
 fn decode_node(
     from: &mut Decoder<'_>,
     path: &mut Vec<u8>,
     expiry: &mut Expiry,
-    depth: u32,
+    depth: usize,
 ) -> Result<Node, Malformed> {
     if depth > DEPTH {
         return Err(from.malformed("a shallower tree"));

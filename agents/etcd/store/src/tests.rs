@@ -364,3 +364,25 @@ fn every_command_is_decoded_as_it_was_encoded() {
         decoder.end().unwrap();
     }
 }
+
+#[test]
+fn a_key_too_deep_for_the_stack_is_refused_and_the_deepest_one_is_served() {
+    let mut store = Store::new(10);
+    let write = |depth: usize| {
+        let write = Write {
+            key: text(&"/d".repeat(depth)),
+            ..Write::default()
+        };
+        Command::write(write, 0)
+    };
+    // What one request line has room for.
+    let error = store.apply(&write(32_000)).unwrap_err();
+    assert_eq!((error.code.number(), store.index()), (209, 3));
+    store.apply(&write(257)).unwrap_err();
+    store.apply(&write(256)).unwrap();
+    let mut bytes = crate::Encoder::new();
+    store.snapshot().encode(&mut bytes);
+    let mut other = Store::new(10);
+    other.restore(&bytes.out).unwrap();
+    assert_eq!(other.get(b"/", true, 0), store.get(b"/", true, 0));
+}

@@ -6,7 +6,7 @@ use etcd_api::{Code, EtcdError, ttl_seconds};
 
 use crate::command::{Write, WriteKind};
 use crate::event::{Action, Event, EventNode, Text};
-use crate::node::{Children, Kind, Node, components, split};
+use crate::node::{Children, DEPTH, Kind, Node, components, split};
 use crate::store::Store;
 
 impl Store {
@@ -47,6 +47,10 @@ impl Store {
         replace: bool,
         now: u64,
     ) -> Result<Arc<Event>, EtcdError> {
+        if components(key).count() > DEPTH {
+            let cause = format!("a key has at most {DEPTH} components");
+            return Err(EtcdError::new(Code::InvalidField, cause, self.index));
+        }
         let mut value = write.value.clone();
         if write.refresh {
             let old = self.find(key)?;
