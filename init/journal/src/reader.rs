@@ -188,8 +188,11 @@ impl Reader {
         let size = self.map.object(offset, ENTRY)?.size;
         let mut fields = Vec::new();
         let mut item = offset + entry::ITEMS;
+        let mut left = self.map.len();
         while item + entry::ITEM <= offset + size {
-            fields.push(self.payload(self.map.u64(item)?)?);
+            let field = self.payload(self.map.u64(item)?)?;
+            left = left.checked_sub(field.len())?;
+            fields.push(field);
             item += entry::ITEM;
         }
         Some(Entry {
@@ -211,9 +214,15 @@ impl Reader {
             return found;
         };
         let mut object = self.map.u64(owner + field::HEAD_DATA).unwrap_or_default();
-        while object != 0 && u64::try_from(found.len()).unwrap_or(u64::MAX) <= self.count() * 64 {
+        // Each value stands in the file once; a damaged list may go round in circles.
+        let mut left = self.map.len();
+        while object != 0 {
             let Some(payload) = self.payload(object) else {
                 break;
+            };
+            left = match left.checked_sub(payload.len() + 64) {
+                Some(left) => left,
+                None => break,
             };
             found.push(payload.get(name.len() + 1..).unwrap_or_default().to_vec());
             object = self.map.u64(object + data::NEXT_FIELD).unwrap_or_default();
@@ -227,9 +236,6 @@ impl Reader {
             .object(object, DATA)?
             .size
             .checked_sub(data::PAYLOAD)?;
-        if size > u64::try_from(self.map.len()).ok()? {
-            return None;
-        }
         let mut payload = vec![0; usize::try_from(size).ok()?];
         self.map.bytes(object + data::PAYLOAD, &mut payload)?;
         Some(payload)
@@ -273,9 +279,8 @@ impl Reader {
     ) -> Option<u64> {
         let hashed = hash(payload);
         let buckets = self.map.u64(table_size)? / 16;
-        let mut object = self
-            .map
-            .u64(self.map.u64(table)? + hashed.checked_rem(buckets)? * 16)?;
+        let bucket = hashed.checked_rem(buckets)?.checked_mul(16)?;
+        let mut object = self.map.u64(self.map.u64(table)?.checked_add(bucket)?)?;
         let mut found = vec![0; payload.len()];
         let mut steps = 0;
         while object != 0 && steps < 1_000_000 {
@@ -297,7 +302,8 @@ impl Reader {
     /// Up to `count` items of the chain of arrays that begins at the word `first`.
     fn chain(&self, first: u64, count: u64) -> Vec<u64> {
         let mut items = Vec::new();
-        let mut left = count;
+        // The count may be damaged, and the arrays a circle: there is room for so many, no more.
+        let mut left = count.min(u64::try_from(self.map.len()).unwrap_or(u64::MAX) / 8);
         let mut object = self.map.u64(first).unwrap_or_default();
         while object != 0 && left > 0 {
             let Some(head) = self.map.object(object, ENTRY_ARRAY) else {
@@ -305,6 +311,9 @@ impl Reader {
             };
             let room = head.size.saturating_sub(array::ITEMS) / 8;
             let here = room.min(left);
+            if here == 0 {
+                break;
+            }
             let mut bytes = vec![0; usize::try_from(here * 8).unwrap_or_default()];
             if self.map.bytes(object + array::ITEMS, &mut bytes).is_none() {
                 break;
@@ -359,7 +368,7 @@ impl Reader {
                 .ok_or_else(|| format!("no object at offset {offset}"))?;
             walk(offset, head);
             count += 1;
-            offset = crate::layout::align(offset.saturating_add(head.size));
+            offset = crate::layout::align(offset + head.size);
         }
         Ok(count)
     }

@@ -43,7 +43,11 @@ pub(crate) trait Window {
         self.bytes(offset, &mut head)?;
         let [kind, ..] = head;
         let size = self.u64(offset.checked_add(8)?)?;
-        (size >= OBJECT_HEAD).then_some(Head { kind, size })
+        if size < OBJECT_HEAD {
+            return None;
+        }
+        self.bytes(offset.checked_add(size)?.checked_sub(1)?, &mut [0])?;
+        Some(Head { kind, size })
     }
 
     /// The head of the object at `offset`, if it is of that kind.

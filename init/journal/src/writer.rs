@@ -248,13 +248,13 @@ impl Writer {
             // Within one boot the file's clock never runs backwards: readers search by it.
             at.monotonic = at.monotonic.max(last.monotonic);
         }
+        let seqnum = self.sequence.last.checked_add(1).ok_or_else(outside)?;
         let mut items = Vec::with_capacity(fields.len());
         for payload in fields {
             items.push(self.data(payload)?);
         }
         items.sort_unstable();
         items.dedup();
-        let seqnum = self.sequence.last + 1;
         let object = self.entry(seqnum, at, &items)?;
         self.link_entry(object)?;
         for (offset, _) in &items {
@@ -324,7 +324,7 @@ impl Writer {
 
     fn add(&mut self, counter: u64) -> io::Result<()> {
         let value = self.get64(counter)?;
-        self.put64(counter, value + 1)
+        self.put64(counter, value.checked_add(1).ok_or_else(outside)?)
     }
 
     /// Takes room for an object of `size` bytes and writes its head.
@@ -371,6 +371,9 @@ impl Writer {
             }
             object = self.get64(object + next)?;
             depth += 1;
+            if depth > self.end / field::PAYLOAD {
+                return Err(outside());
+            }
         }
         Ok(Err(depth))
     }
@@ -381,7 +384,7 @@ impl Writer {
         if tail == 0 {
             self.put64(bucket, object)?;
         } else {
-            self.put64(tail + next, object)?;
+            self.put64(tail.checked_add(next).ok_or_else(outside)?, object)?;
         }
         self.put64(bucket + 8, object)
     }
@@ -391,7 +394,8 @@ impl Writer {
         if buckets == 0 {
             return Err(outside());
         }
-        Ok(self.get64(table)? + hashed % buckets * 16)
+        let bucket = self.get64(table)?.checked_add(hashed % buckets * 16);
+        bucket.ok_or_else(outside)
     }
 
     fn deepest(&mut self, counter: u64, depth: u64) -> io::Result<()> {
@@ -494,6 +498,9 @@ impl Writer {
     /// Appends to a chain of arrays that begins at the word `first` and holds `count` items so far.
     /// Returns the array that took it and how many it holds now.
     fn append_to_array(&mut self, first: u64, count: u64, target: u64) -> io::Result<(u64, u64)> {
+        if count > self.end / 8 {
+            return Err(outside());
+        }
         let mut link = first;
         let mut left = count;
         loop {
@@ -507,13 +514,11 @@ impl Writer {
                 self.add(header::N_ENTRY_ARRAYS)?;
                 return Ok((made, 1));
             }
-            let room = (self
-                .map
-                .object(object, ENTRY_ARRAY)
-                .ok_or_else(outside)?
-                .size
-                - array::ITEMS)
-                / 8;
+            let head = self.map.object(object, ENTRY_ARRAY).ok_or_else(outside)?;
+            let room = head.size.saturating_sub(array::ITEMS) / 8;
+            if room == 0 {
+                return Err(outside());
+            }
             if left < room {
                 self.put64(object + array::ITEMS + left * 8, target)?;
                 return Ok((object, left + 1));

@@ -142,3 +142,99 @@ fn the_reference_verifies_and_reads_our_files() {
     let (text, _) = run(&["-p", "err", "-o", "cat"]);
     assert_eq!(text.lines().count(), 1000);
 }
+
+/// The file's bytes after `damage` was put at the offset that `place` finds in them.
+fn damaged(path: &std::path::Path, place: impl Fn(&[u8]) -> u64, damage: u64) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let at = usize::try_from(place(&bytes)).unwrap();
+    bytes[at..at + 8].copy_from_slice(&damage.to_le_bytes());
+    std::fs::write(path, bytes).unwrap();
+}
+
+fn word(bytes: &[u8], at: u64) -> u64 {
+    let at = usize::try_from(at).unwrap();
+    u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
+}
+
+type Damage = (&'static str, fn(&[u8]) -> u64, &'static [u64]);
+
+#[test]
+fn damaged_counts_sizes_and_circles_end_reading_and_writing() {
+    // Words of the header: 104 the data table, 136 the last object, 152 the count of entries, 160 the
+    // last number, 176 the array of entries.
+    let places: [Damage; 6] = [
+        ("count of entries", |_| 152, &[u64::MAX, 1 << 40]),
+        (
+            "place of the data table",
+            |_| 104,
+            &[u64::MAX, u64::MAX - 20],
+        ),
+        ("last number", |_| 160, &[u64::MAX]),
+        (
+            "size of the array",
+            |b| word(b, 176) + 8,
+            &[u64::MAX, u64::MAX - 7, 16, 24, 1 << 40],
+        ),
+        ("next array", |b| word(b, 176) + 16, &[u64::MAX, 8]),
+        (
+            "size of the last object",
+            |b| word(b, 136) + 8,
+            &[u64::MAX, u64::MAX - 7, 1 << 40],
+        ),
+    ];
+    for (what, place, values) in places {
+        for value in values {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("system.journal");
+            write(&path, 20).close().unwrap();
+            damaged(&path, place, *value);
+            reads_to_its_end(&path, what);
+        }
+    }
+    // A chain of arrays, a list of values and a chain of hashes that lead back to where they begin.
+    for next in [16, 24, 32] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("system.journal");
+        write(&path, 20).close().unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let kind = if next == 16 { 6 } else { 1 };
+        for object in objects(&bytes, kind) {
+            damaged(&path, |_| object + next, object);
+        }
+        damaged(&path, |_| 152, u64::MAX);
+        reads_to_its_end(&path, "a circle");
+    }
+}
+
+fn objects(bytes: &[u8], kind: u8) -> Vec<u64> {
+    let (mut at, last) = (word(bytes, 88), word(bytes, 136));
+    let mut found = Vec::new();
+    while at <= last {
+        if bytes[usize::try_from(at).unwrap()] == kind {
+            found.push(at);
+        }
+        at = (at + word(bytes, at + 8)).next_multiple_of(8);
+    }
+    found
+}
+
+fn reads_to_its_end(path: &std::path::Path, what: &str) {
+    let journal = Journal::open(Source::Files(vec![path.to_owned()]));
+    let reader = journal.readers().next().expect(what);
+    let _ = (
+        reader.verify(),
+        reader.field_names(),
+        reader.values("MESSAGE"),
+    );
+    let all = reader.select(&Expression::Everything);
+    assert!(all.len() < 100_000, "{what}");
+    for offset in all.into_iter().take(100) {
+        let _ = reader.entry(offset);
+    }
+    if let Ok(mut writer) = Writer::resume(path, MACHINE) {
+        for number in 20..23 {
+            let _ = writer.append(stamp(number), &fields(number));
+        }
+        assert!(writer.used() < 1 << 20, "{what}");
+    }
+}
