@@ -20,8 +20,13 @@ run_tests = cargo test --locked --lib --bins --tests $(1) -- --test-threads=2
 run_long = cargo test --locked $(1) -- --ignored --test-threads=1
 endif
 UNDER_TEST ?= ours
+# Of `make fuzz`: seconds, and the sanitizer (address sees more, at a tenth of the speed).
+TIME ?= 300
+SANITIZER ?= none
+SEEDS_unit_file := image/units
+SEEDS_cloud_config := tests/testdata cloud-config/apply/tests/cases
 
-.PHONY: help run test verify fix image full compliance bench deps-run deps-test unit vm
+.PHONY: help run test verify fix image full compliance bench fuzz deps-run deps-test unit vm
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -34,6 +39,7 @@ test: deps-test verify unit compliance image vm ## everything CI checks
 
 verify: ## formatting, lints, pure crates' tests, docs and the repository's rules; writes nothing
 	cargo fmt --all --check
+	rustfmt --check tests/fuzz/*.rs
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	$(call run_tests,$(PURE))
 	$(call run_tests,-p system-tests --test repo)
@@ -45,6 +51,7 @@ verify: ## formatting, lints, pure crates' tests, docs and the repository's rule
 fix: ## format, and apply what clippy can mend
 	cargo clippy --workspace --all-targets --fix --allow-dirty
 	cargo fmt --all
+	rustfmt tests/fuzz/*.rs
 
 unit: ## unit tests of every crate
 	$(call run_tests,--workspace --exclude system-tests)
@@ -68,6 +75,14 @@ bench: deps-test image ## print measurements as ratios
 	cargo build --locked --release -p etcd2
 	cargo run --locked --release -p system-tests --bin bench-etcd
 	cargo run --locked --release -p system-tests --bin bench -- --image $(IMAGE)
+
+fuzz: ## feed a parser with noise: TARGET=unit_file TIME=300 (tests/fuzz/README.md lists the targets)
+	@command -v cargo-fuzz >/dev/null || { echo "make fuzz needs cargo-fuzz: cargo install cargo-fuzz"; exit 1; }
+	@test -f "tests/fuzz/$(TARGET).rs" || { echo "TARGET= is one of:" $(basename $(notdir $(wildcard tests/fuzz/*.rs))); exit 1; }
+	cp Cargo.lock tests/fuzz/
+	mkdir -p tests/fuzz/corpus/$(TARGET)
+	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/fuzz RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz --sanitizer $(SANITIZER) $(TARGET) \
+		tests/fuzz/corpus/$(TARGET) $(SEEDS_$(TARGET)) -- -timeout=10 -max_total_time=$(TIME)
 
 deps-run:
 	@.ci/install run
