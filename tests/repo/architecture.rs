@@ -137,6 +137,9 @@ fn unsafe_code_is_allowed_in_init_sys_only() {
             .parent()
             .expect("a manifest lies in a folder");
         for file in rust_files(folder.as_std_path()) {
+            if file.ends_with("repo/architecture.rs") {
+                continue;
+            }
             let text = std::fs::read_to_string(&file).expect("a source file");
             if text.contains("allow(unsafe_code") || text.contains("expect(unsafe_code") {
                 wrong.push(file.display().to_string());
@@ -146,15 +149,41 @@ fn unsafe_code_is_allowed_in_init_sys_only() {
     assert!(wrong.is_empty(), "unsafe allowed in {wrong:?}");
 }
 
+#[test]
+fn every_dependency_is_used_and_every_crate_takes_the_workspaces_lints() {
+    let mut wrong = Vec::new();
+    for package in metadata().packages {
+        let folder = package
+            .manifest_path
+            .parent()
+            .expect("a manifest lies in a folder");
+        let sources: String = rust_files(folder.as_std_path())
+            .iter()
+            .map(|file| std::fs::read_to_string(file).expect("a source file"))
+            .collect();
+        for dependency in &package.dependencies {
+            let name = dependency.rename.as_deref().unwrap_or(&dependency.name);
+            let used = format!(r"\b{}(::|!|;)", name.replace('-', "_"));
+            let used = regex::Regex::new(&used).expect("a crate's name");
+            if !used.is_match(&sources) {
+                wrong.push(format!("{} does not use {name}", package.name));
+            }
+        }
+        let manifest = std::fs::read_to_string(&package.manifest_path).expect("a manifest");
+        if !manifest.contains("[lints]\nworkspace = true") {
+            wrong.push(format!("{} has lints of its own", package.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 pub(super) fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
         let path = entry.path();
         if path.is_dir() && path.file_name().is_none_or(|n| n != "target") {
             found.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|e| e == "rs")
-            && !path.ends_with("repo/architecture.rs")
-        {
+        } else if path.extension().is_some_and(|e| e == "rs") {
             found.push(path);
         }
     }

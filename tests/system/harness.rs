@@ -1,4 +1,4 @@
-//! The harness itself, with guests of a few bytes: death, crashes, leftovers, the KVM probe. (contract cases H16, H17,
+//! The harness itself, with guests of a few bytes: death, crashes, leftovers, the KVM probe. (H16, H17,
 //! H25, H26)
 
 use std::fs;

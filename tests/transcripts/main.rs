@@ -1,5 +1,5 @@
 //! The tutorial's sessions, typed on machines and compared line by line. A document in this folder is a session: what
-//! `contract` allows to vary is written as a pattern, everything else must print as the tutorial shows it.
+//! varies is written as a pattern, everything else must print as the tutorial shows it.
 #![expect(clippy::tests_outside_test_module, reason = "this whole file is tests")]
 
 mod document;

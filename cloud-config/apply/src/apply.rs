@@ -1,4 +1,4 @@
-//! Carries a plan out, item by item: what fails is said and the rest is done (rule J-2).
+//! Carries a plan out, item by item: what fails is said and the rest is done.
 //!
 //! On a running system it changes it; below another root, or offline, it writes files and records
 //! what it would have asked PID 1 for.
@@ -36,7 +36,7 @@ pub(crate) struct Applier<'a> {
     target: &'a Target,
     report: &'a mut Report,
     manager: Option<Manager>,
-    /// Units whose files could not be written: neither enabled nor started (rule E-9).
+    /// Units whose files could not be written: neither enabled nor started.
     spoiled: BTreeSet<String>,
     /// Active units with a changed file, which only a restart would pick up.
     changed: BTreeSet<String>,

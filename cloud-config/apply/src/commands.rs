@@ -1,5 +1,5 @@
 //! The commands of `coreos.units`, run outside the boot transaction by a unit of their own: nothing
-//! that a user must be able to reach waits for them (rule E-11).
+//! that a user must be able to reach waits for them.
 
 use std::io;
 use std::path::Path;

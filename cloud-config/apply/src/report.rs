@@ -39,7 +39,7 @@ impl Report {
             .any(|d| d.severity == Severity::Error)
     }
 
-    /// The report of `-report`, section 8 of the contract.
+    /// The report of `-report`.
     #[must_use]
     pub(crate) fn json(&self, exit: u8) -> Value {
         let files: Vec<Value> = self

@@ -300,7 +300,7 @@ fn configure(
     (queue, (from_cloud && understood).then_some(instance))
 }
 
-/// /run/metadata/coreos for units (rule C-5).
+/// /run/metadata/coreos for units.
 fn metadata_file(instance: &Instance, report: &mut Report) {
     let addresses = &instance.metadata.addresses;
     let v4 = |a: Option<std::net::Ipv4Addr>| a.map(|a| a.to_string());

@@ -1,5 +1,5 @@
 //! Where user-data and meta-data come from, in a fixed order: kernel command line, config drive,
-//! metadata service, a file on the disk (rule H-2). The first that exists gives everything; later
+//! metadata service, a file on the disk. The first that exists gives everything; later
 //! ones only fill missing addresses.
 
 pub(crate) mod drive;
@@ -14,9 +14,9 @@ use crate::arguments::Arguments;
 use crate::instance::Instance;
 use crate::log;
 
-/// Longest search for a source (rule H-5).
+/// Longest search for a source.
 const SEARCH: Duration = Duration::from_secs(300);
-/// Longest wait for the service when a drive answered everything but an address (rule H-4).
+/// Longest wait for the service when a drive answered everything but an address.
 const FILL: Duration = Duration::from_secs(10);
 
 /// Why there is nothing to apply.
@@ -123,7 +123,7 @@ fn drive_device(arguments: &Arguments) -> Option<Instance> {
     arguments.find_drive.then(drive::find).flatten()
 }
 
-/// Fills addresses that the source did not give (rule H-4). `wanted` says whether the document needs
+/// Fills addresses that the source did not give. `wanted` says whether the document needs
 /// what the service might know.
 pub(crate) fn fill_addresses(instance: &mut Instance, arguments: &Arguments, wanted: bool) {
     let looking = arguments.live() && arguments.metadata_json.is_none();

@@ -49,7 +49,7 @@ pub struct Unit {
     pub enable: bool,
     pub runtime: bool,
     pub command: Option<Spanned<String>>,
-    /// A part of its files was wrong: it must be neither enabled nor started (rule E-9).
+    /// A part of its files was wrong: it must be neither enabled nor started.
     pub spoiled: bool,
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 
-/// Largest decompressed size (rule A-1).
+/// Largest decompressed size.
 pub const MOST_DECOMPRESSED: usize = 8 << 20;
 
 /// Why some text could not be decoded.

@@ -5,7 +5,7 @@
 use crate::diagnostic::Diagnostic;
 use crate::{encoding, mime};
 
-/// Largest input (rule A-1).
+/// Largest input.
 pub const MOST_INPUT: usize = 1 << 20;
 
 /// What to do with a part.

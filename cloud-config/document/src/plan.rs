@@ -131,7 +131,7 @@ fn identity(configs: &[CloudConfig], metadata: &Metadata, plan: &mut Plan) {
         own.or_else(|| metadata.short_name())
             .map(Change::SetHostname),
     );
-    // For core: the top level, then users[core], then the meta-data (rule G-3).
+    // For core: the top level, then users[core], then the meta-data.
     let mut core: Vec<&String> = configs.iter().flat_map(|c| &c.keys).collect();
     let users: Vec<&User> = configs.iter().flat_map(|c| &c.users).collect();
     core.extend(

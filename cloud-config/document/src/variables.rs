@@ -1,6 +1,6 @@
 //! `$private_ipv4` and its kin: replaced in the whole text before it is parsed.
 //!
-//! The only substitution there is (contract rules C-1 to C-3): no braces, no upper case, no word
+//! The only substitution there is: no braces, no upper case, no word
 //! boundary. A backslash before the dollar sign keeps the text as it is, without the backslash.
 
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -10,11 +10,11 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
 use crate::diagnostic::Diagnostic;
 
-/// Deepest nesting, aliases included (rule A-1).
+/// Deepest nesting, aliases included.
 const DEEPEST: usize = 64;
-/// Most nodes in a document (rule A-1).
+/// Most nodes in a document.
 const MOST_NODES: usize = 100_000;
-/// Longest single scalar (rule A-1).
+/// Longest single scalar.
 const LONGEST_SCALAR: usize = 4 << 20;
 
 /// A node of the document.

@@ -2,7 +2,7 @@
 //! `Failed to start …`, with the fields and message ids that journalctl and others look for.
 //!
 //! One table holds the words; the style (`StatusUnitFormat=`) decides how a unit is named and, in
-//! four places, whether the words of 2016 or of today are used (contract 2.2).
+//! four places, whether the words of 2016 or of today are used.
 
 use init_api::{JobResult, JobType, UnitType};
 

@@ -1,4 +1,4 @@
-//! The kinds of edge between units, what each means for jobs (contract: the dependency table), and
+//! The kinds of edge between units, what each means for jobs (systemd.unit(5)), and
 //! the compact list a unit keeps of them. Every edge exists on both ends, under a name and its inverse.
 
 use crate::units::UnitId;

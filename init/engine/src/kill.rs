@@ -1,4 +1,4 @@
-//! Signals to the processes of a unit, by `KillMode=` and stage (contract 1.12).
+//! Signals to the processes of a unit, by `KillMode=` and stage (systemd.kill(5)).
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! The job queue: installing what a transaction planned, running what nothing stands before,
 //! finishing jobs and what their results do to others.
 //!
-//! A job waits until no job that its order puts before it is left (contract 1.8), then runs: the
+//! A job waits until no job that its order puts before it is left, then runs: the
 //! unit is asked to start, stop or reload, and the job stays `running` until the unit's state says
 //! that it is done ([`crate::change`]). A restart job stops its unit and then turns into a start job
 //! with the same id.

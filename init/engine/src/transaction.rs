@@ -1,6 +1,6 @@
 //! From one request to a set of jobs that can all run: all or nothing, conflicts named.
 //!
-//! Building goes in the steps of the contract (1.9). The anchor job pulls in others along the
+//! Building goes in steps. The anchor job pulls in others along the
 //! dependency table; each job remembers who wants it and whether that matters. Then: jobs that
 //! matter to the anchor are marked; mode fail drops what it must not do; what is already so is
 //! dropped; what nobody wants any longer is dropped; cycles in the order lose a job that does not

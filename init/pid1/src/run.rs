@@ -1,4 +1,4 @@
-//! PID 1: start, then the loop (init.md 4).
+//! PID 1: start, then the loop.
 //!
 //! One thread, one epoll set. Each ready descriptor gets its turn in the order of
 //! `Source`; a mistake in one turn is caught, said and survived.

@@ -1,5 +1,5 @@
 //! The last program: PID 1 becomes this when all units are stopped, so that nothing of the manager
-//! holds the root file system any more (init.md 4.5).
+//! holds the root file system any more.
 //!
 //! SIGTERM to everybody, a while, SIGKILL, then unmount in a loop for as long as something changes,
 //! the root read-only, sync, and what was asked for.

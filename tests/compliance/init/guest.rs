@@ -30,7 +30,9 @@ pub(crate) fn skipped(ours_only: bool) -> bool {
         return true;
     }
     if ours_only && under_test() == "reference" {
-        eprintln!("skipped: this is about our programs, or about what only our PID 1 does in a namespace");
+        eprintln!(
+            "skipped: this is about our programs, or about what only our PID 1 does in a namespace"
+        );
         return true;
     }
     false

@@ -1,5 +1,5 @@
 //! The store against a naive model: a flat map from key to entry, written from the table of
-//! outcomes in the API's contract and sharing no code with the store.
+//! outcomes in the API's documentation and sharing no code with the store.
 
 use std::collections::BTreeMap;
 

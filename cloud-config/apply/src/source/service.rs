@@ -12,7 +12,7 @@ use crate::instance::{Instance, first_line};
 use crate::log;
 use crate::source::local;
 
-/// First pause after a failed request; it doubles up to [`SLOWEST`] (rule H-5).
+/// First pause after a failed request; it doubles up to [`SLOWEST`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const SLOWEST: Duration = Duration::from_secs(5);
 /// Without a route nobody is asked: looking again costs nothing, and an address may come any moment.
@@ -208,7 +208,7 @@ pub(crate) fn find(
     drive.or(found)
 }
 
-/// A service that answers within milliseconds must not outrun a drive on a slow bus (rule H-2): the
+/// A service that answers within milliseconds must not outrun a drive on a slow bus: the
 /// drive is looked for once more when all devices have their drivers.
 async fn settle(meanwhile: &mut dyn FnMut(Look) -> bool) {
     let end = Instant::now() + SETTLE;

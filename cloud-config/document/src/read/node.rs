@@ -10,7 +10,7 @@ use crate::scalar;
 use crate::schema::Type;
 use crate::yaml::{Node, Value};
 
-/// Most nodes that known keys may reach, aliases counted each time (rule A-1).
+/// Most nodes that known keys may reach, aliases counted each time.
 const MOST_VISITS: usize = 100_000;
 
 /// A key with its value.
@@ -102,7 +102,7 @@ impl Reader {
         let mut found = Found::default();
         let mut merges = Vec::new();
         self.own_entries(mapping, &mut found, &mut merges, true);
-        // Own keys win over merged ones, earlier merges over later ones (rule B-4).
+        // Own keys win over merged ones, earlier merges over later ones.
         let mut rounds = 0;
         while let Some(source) = (!merges.is_empty()).then(|| merges.remove(0)) {
             rounds += 1;
@@ -232,7 +232,7 @@ impl Reader {
         }
     }
 
-    /// A list of texts; a lone text is split by `split`, with a warning (rule B-6).
+    /// A list of texts; a lone text is split by `split`, with a warning.
     pub(crate) fn texts(&mut self, entry: &Entry, split: fn(&str) -> Vec<String>) -> Vec<String> {
         if let Value::Scalar { .. } = &entry.node.value {
             let Some(text) = self.text(entry) else {

@@ -49,7 +49,7 @@ pub(crate) fn read(reader: &mut Reader, entry: &Entry, section: &Section) -> Vec
     variables
 }
 
-/// `update`: a bad strategy costs the whole section (rule D-4).
+/// `update`: a bad strategy costs the whole section.
 pub(crate) fn update(reader: &mut Reader, entry: &Entry) -> Vec<Variable> {
     let variables = read(reader, entry, &schema::UPDATE);
     let strategy = variables.iter().find(|v| v.name == "REBOOT_STRATEGY");

@@ -1,4 +1,4 @@
-//! Whether and when a service starts itself again (contract 1.11).
+//! Whether and when a service starts itself again (systemd.service(5), Restart=).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The dependency table (contract 1.8), order, and what a unit's end means for others.
+//! The table of dependencies (systemd.unit(5)), order, and what a unit's end means for others.
 
 use init_api::JobMode;
 

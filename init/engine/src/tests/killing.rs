@@ -1,4 +1,4 @@
-//! Killing (contract 1.12).
+//! Killing (systemd.kill(5)).
 
 use super::bench::{Bench, KILLED, OK, SECOND, TERM};
 

@@ -1,4 +1,4 @@
-//! Restarts and the start limit (contract 1.11).
+//! Restarts and the start limit (systemd.service(5)).
 
 use super::bench::{BAD, Bench, OK, SECOND, TERM};
 use crate::Exit;

@@ -1,4 +1,4 @@
-//! The life of a service (contract 1.10).
+//! The life of a service (systemd.service(5)).
 
 use super::bench::{BAD, Bench, OK, SECOND, TERM};
 use crate::Exit;

@@ -1,4 +1,4 @@
-//! Transactions (contract 1.9): what is refused and with which words, cycles, modes, and the property
+//! Transactions: what is refused and with which words, cycles, modes, and the property
 //! that the queue never holds contradictions.
 
 use init_api::{JobMode, JobType};

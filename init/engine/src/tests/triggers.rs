@@ -1,4 +1,4 @@
-//! Sockets (contract 1.15), timers and paths (1.16), scopes, slices, mounts and devices.
+//! Sockets, timers and paths, scopes, slices, mounts and devices.
 
 use init_api::JobMode;
 

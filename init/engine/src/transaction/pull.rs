@@ -42,7 +42,7 @@ impl Transaction<'_> {
         Ok(index)
     }
 
-    /// The dependency table of the contract (1.8), column by column.
+    /// The table of dependencies (systemd.unit(5)), kind by kind.
     pub(super) fn pull_in(
         &mut self,
         by: usize,

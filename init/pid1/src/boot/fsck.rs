@@ -9,7 +9,7 @@ use rustix::mount::{MountFlags, mount_remount};
 
 use crate::say::{self, Level};
 
-/// What the check said (init.md 4.1 point 5).
+/// What the check said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Go on.

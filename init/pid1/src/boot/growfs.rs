@@ -1,4 +1,4 @@
-//! Making the mounted root file system as long as its partition (image.md 4): after the boot,
+//! Making the mounted root file system as long as its partition: after the boot,
 //! because it takes a second or more on a large disk and nobody has to wait for it.
 
 use std::fs::File;

@@ -49,7 +49,7 @@ pub(crate) fn valid_id(text: &str) -> Option<String> {
     good.then_some(id)
 }
 
-/// Where a new id comes from (init.md 4.1): the kernel parameter, then what the virtual machine's
+/// Where a new id comes from (machine-id(5)): the kernel parameter, then what the virtual machine's
 /// firmware says, then chance.
 fn new_id(parameter: Option<&str>, firmware: Option<&str>, random: u128) -> String {
     parameter

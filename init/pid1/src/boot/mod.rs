@@ -1,6 +1,6 @@
 //! What PID 1 does once before the first unit: kernel file systems, names, seeds, settings.
 //!
-//! The order is init.md 4.1. Nothing here is fatal: each step says what it could not do and the
+//! Nothing here is fatal: each step says what it could not do and the
 //! boot goes on.
 
 pub(crate) mod config;

@@ -1,6 +1,6 @@
 //! Kernel modules by modalias or by name, from modules.dep and modules.alias, without kmod.
 //!
-//! One process per device would cost a fork and an exec each (image.md 6); this reads the two
+//! One process per device would cost a fork and an exec each; this reads the two
 //! tables once and calls `finit_module` itself. The initramfs keeps its few modules in one flat
 //! folder, the real root in /usr/lib/modules/RELEASE: the same tables, the same code.
 

@@ -17,7 +17,7 @@ pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 /// Name to value.
 pub(crate) type Environment = BTreeMap<String, String>;
 
-/// Everything in its order of precedence (init.md 1.5).
+/// Everything in its order of precedence (systemd.exec(5)).
 pub(crate) fn build(
     context: &Context,
     who: &Who,

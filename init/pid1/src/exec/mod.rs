@@ -1,4 +1,4 @@
-//! The exec helper: what happens between fork and exec of a service process (init.md 1.13).
+//! The exec helper: what happens between fork and exec of a service process (systemd.exec(5)).
 //!
 //! PID 1 starts this same executable as `garboard-exec`, already inside the unit's cgroup, with the
 //! context on descriptor 3 and a pipe for bad news on 4. Here nothing is shared with PID 1 any more,

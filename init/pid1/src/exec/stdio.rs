@@ -187,7 +187,7 @@ impl Opener<'_> {
         }
     }
 
-    /// A stream to the journal with its seven lines of head (init.md 3.5); the kernel log while no
+    /// A stream to the journal with its seven lines of head; the kernel log while no
     /// journal listens.
     fn journal(&mut self, kmsg: bool, console: bool) -> io::Result<OwnedFd> {
         let config = &self.context.exec;

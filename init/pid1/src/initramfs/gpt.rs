@@ -1,6 +1,6 @@
 //! The partition table of the disk (GPT), and how its last partition is made longer (pure).
 //!
-//! Bytes in, bytes out: the caller reads and writes. The rules are those of image.md 4: backup
+//! Bytes in, bytes out: the caller reads and writes. In this order: backup
 //! entries and header first, then the first eight sectors in one write.
 
 /// Bytes of a sector; disks with other sectors are left alone by the caller.

@@ -1,6 +1,6 @@
 //! `/init` of the initramfs: find the two partitions, grow the last one, mount, hand over.
 //!
-//! Order and reasons are in image.md 3 and 4. Whatever goes wrong here ends in a clear message on
+//! Whatever goes wrong here ends in a clear message on
 //! every console and then in what the kernel's `panic=` says, never in silence.
 
 mod gpt;

@@ -77,7 +77,7 @@ fn list(numbers: &[u32]) -> String {
     words.join(",")
 }
 
-/// What the settings write into control files (pure; init.md 1.17).
+/// What the settings write into control files (pure; systemd.resource-control(5)).
 fn settings(config: &CgroupConfig, memory: u64, tasks: u64) -> Vec<Setting> {
     let mut all: Vec<Setting> = Vec::new();
     match config.cpu_weight {

@@ -1,5 +1,5 @@
 //! Executing this program anew without losing a service: state as text in a memfd, descriptors by
-//! number (init.md 4.4).
+//! number.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};

@@ -1,4 +1,4 @@
-//! What a signal to PID 1 asks for (init.md 4.2), as a table.
+//! What a signal to PID 1 asks for (systemd(1)), as a table.
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -53,7 +53,7 @@ impl StartError {
 
 type Variables = Vec<(String, String)>;
 
-/// Variables of all environment files, in order; read at each start (init.md 1.5).
+/// Variables of all environment files, in order; read at each start (systemd.exec(5)).
 fn environment_files(files: &[EnvironmentFile]) -> Result<Variables, StartError> {
     let mut all = Vec::new();
     for file in files {
