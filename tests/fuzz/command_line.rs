@@ -118,7 +118,7 @@ fn names(text: &str) {
         name.template(),
         name.with_instance("x").ok(),
         name.parent_slice(),
-        Some(name.with_kind(UnitType::Automount)),
+        name.with_kind(UnitType::Automount).ok(),
     ];
     for other in others.into_iter().flatten().chain([name]) {
         assert_eq!(UnitName::new(other.as_str()).as_ref(), Ok(&other));

@@ -238,29 +238,22 @@ impl UnitConfig {
     }
 
     /// The unit that this socket, timer, path or automount starts. A socket with `Accept=yes`
-    /// gives the template of its instances.
+    /// gives the template of its instances; a name too long to have a service gives none.
     #[must_use]
     pub fn triggers(&self) -> Option<UnitName> {
-        let same = |kind| self.name.with_kind(kind);
+        let same = |kind| self.name.with_kind(kind).ok();
+        let service = || same(UnitType::Service);
         match &self.kind {
-            KindConfig::Socket(socket) => Some(match &socket.service {
-                Some(service) => service.clone(),
+            KindConfig::Socket(socket) => match &socket.service {
+                Some(service) => Some(service.clone()),
                 None if socket.accept => {
-                    let template = format!("{}@.service", self.name.prefix());
-                    UnitName::new(template).unwrap_or_else(|_| same(UnitType::Service))
+                    UnitName::new(format!("{}@.service", self.name.prefix())).ok()
                 }
-                None => same(UnitType::Service),
-            }),
-            KindConfig::Timer(timer) => Some(
-                timer
-                    .unit
-                    .clone()
-                    .unwrap_or_else(|| same(UnitType::Service)),
-            ),
-            KindConfig::Path(path) => {
-                Some(path.unit.clone().unwrap_or_else(|| same(UnitType::Service)))
-            }
-            KindConfig::Automount(_) => Some(same(UnitType::Mount)),
+                None => service(),
+            },
+            KindConfig::Timer(timer) => timer.unit.clone().or_else(service),
+            KindConfig::Path(path) => path.unit.clone().or_else(service),
+            KindConfig::Automount(_) => same(UnitType::Mount),
             _ => None,
         }
     }

@@ -136,9 +136,11 @@ impl UnitName {
     }
 
     /// The same name with the suffix of another kind.
-    #[must_use]
-    pub fn with_kind(&self, kind: UnitType) -> Self {
-        Self(format!("{}.{kind}", self.stem()))
+    ///
+    /// # Errors
+    /// When that suffix makes it too long.
+    pub fn with_kind(&self, kind: UnitType) -> Result<Self, UnitNameError> {
+        Self::new(format!("{}.{kind}", self.stem()))
     }
 
     /// The mount, swap, automount or device unit of a path.
@@ -325,6 +327,19 @@ mod tests {
         assert_eq!(template.with_instance("8080").unwrap(), instance);
         name("web.service").with_instance("x").unwrap_err();
         assert_eq!(name("web.service").template(), None);
+    }
+
+    #[test]
+    fn another_suffix_never_makes_a_name_too_long() {
+        let longest = name(&format!("{}.socket", "a".repeat(248)));
+        assert!(matches!(
+            longest.with_kind(UnitType::Service),
+            Err(UnitNameError::TooLong(_))
+        ));
+        assert_eq!(
+            name("a.socket").with_kind(UnitType::Service).unwrap(),
+            "a.service"
+        );
     }
 
     #[test]
