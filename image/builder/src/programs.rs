@@ -25,7 +25,7 @@ pub type Built = BTreeMap<String, Vec<u8>>;
 /// With all that cargo said when it fails.
 pub fn build(root: &Path, programs: &[Program], target: &Path, step: &Step) -> Result<Built> {
     let mut built = Built::new();
-    for (is_static, folder) in [(true, "static"), (false, "dynamic")] {
+    for (is_static, folder, profile) in [(true, "static", "pid1"), (false, "dynamic", "release")] {
         let some: Vec<&Program> = programs
             .iter()
             .filter(|program| program.is_static == is_static)
@@ -37,12 +37,12 @@ pub fn build(root: &Path, programs: &[Program], target: &Path, step: &Step) -> R
         cargo(
             root,
             &some,
-            if is_static { STATIC } else { "" },
+            (if is_static { STATIC } else { "" }, profile),
             &target,
             step,
         )?;
         for program in some {
-            let path = target.join(TARGET).join("release").join(program.name());
+            let path = target.join(TARGET).join(profile).join(program.name());
             let bytes = std::fs::read(&path)
                 .with_context(|| format!("cargo made no {}", path.display()))?;
             built.insert(program.name().to_owned(), bytes);
@@ -70,7 +70,7 @@ pub fn take(folder: &Path, programs: &[Program]) -> Result<Built> {
 fn cargo(
     root: &Path,
     programs: &[&Program],
-    flags: &str,
+    (flags, profile): (&str, &str),
     target: &Path,
     step: &Step,
 ) -> Result<()> {
@@ -91,7 +91,8 @@ fn cargo(
         .current_dir(root)
         .args([
             "build",
-            "--release",
+            "--profile",
+            profile,
             "--locked",
             "--color=never",
             "--target",

@@ -126,6 +126,8 @@ pub enum ConsoleStatus {
     Skip,
     /// `[ INFO ]`
     Info,
+    /// `[ **** ]`: a job takes long.
+    Busy,
     /// Blanks in place of a word: something has begun.
     Begin,
 }
@@ -141,6 +143,7 @@ impl ConsoleStatus {
             ConsoleStatus::Warn => " WARN ",
             ConsoleStatus::Skip => " SKIP ",
             ConsoleStatus::Info => " INFO ",
+            ConsoleStatus::Busy => " **** ",
             ConsoleStatus::Begin => "      ",
         }
     }

@@ -3,6 +3,8 @@
 
 use init_api::{ActiveState, JobMode, JobResult, JobState, JobType, UnitType};
 
+mod uphold;
+
 use crate::{Engine, action::Action, deps::Dep, job, stamp::Stamp, units::UnitId, world::World};
 
 /// Something to look at again once the present event has been worked off.
@@ -14,6 +16,8 @@ pub(crate) enum Check {
     Bound(UnitId),
     /// Units that trigger this one want to know how it is.
     Triggered(UnitId),
+    /// Whether a unit that is up wants this one to be up (`Upholds=`).
+    Upheld(UnitId),
     /// A start that never came to the unit itself (time, dependency): `OnFailure=` holds all the same.
     NeverStarted(UnitId),
 }
@@ -25,6 +29,7 @@ impl Check {
             Check::Unneeded(unit)
             | Check::Bound(unit)
             | Check::Triggered(unit)
+            | Check::Upheld(unit)
             | Check::NeverStarted(unit) => unit == id,
         }
     }
@@ -60,6 +65,7 @@ impl Engine {
                 self.checks.push_back(Check::Bound(unit));
                 self.garbage = true;
             }
+            self.look_after_upheld(unit);
         }
         self.checks.push_back(Check::Triggered(unit));
         let name = self.units[unit].name.clone();
@@ -251,6 +257,7 @@ impl Engine {
             }
             Check::Bound(unit) => self.stop_bound(unit),
             Check::Triggered(unit) => self.tell_triggers(unit, world),
+            Check::Upheld(unit) => self.start_if_upheld(unit),
             Check::NeverStarted(unit) => {
                 let mode = self
                     .units

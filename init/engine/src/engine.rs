@@ -26,6 +26,8 @@ pub struct Engine {
     pub(crate) config: ManagerConfig,
     pub(crate) now: Now,
     pub(crate) units: Units,
+    /// Sections that several units have alike.
+    pub(crate) shelves: unit_file::Shelves,
     pub(crate) jobs: BTreeMap<u32, Job>,
     pub(crate) next_job: u32,
     pub(crate) run_queue: VecDeque<u32>,
@@ -47,6 +49,8 @@ pub struct Engine {
     pub(crate) garbage: bool,
     /// Jobs have been queued since the queue was last empty.
     pub(crate) busy: bool,
+    /// Which of the jobs that take long the console named last.
+    pub(crate) progress: u32,
     /// The first boot transaction is over.
     pub(crate) started_up: bool,
     pub(crate) finished_at: Stamp,
@@ -61,6 +65,7 @@ impl Engine {
             config,
             now: Now::default(),
             units: Units::default(),
+            shelves: unit_file::Shelves::default(),
             jobs: BTreeMap::new(),
             next_job: 0,
             run_queue: VecDeque::new(),
@@ -75,6 +80,7 @@ impl Engine {
             environment: Vec::new(),
             garbage: false,
             busy: false,
+            progress: 0,
             started_up: false,
             finished_at: Stamp::default(),
             wanted_targets: Vec::new(),
@@ -298,6 +304,8 @@ impl Engine {
             },
             TimerKey::Watchdog(id) => self.service_watchdog_expired(id, world),
             TimerKey::Elapse(id) | TimerKey::Calendar(id) => self.timer_elapsed(id),
+            TimerKey::Upheld(id) => self.checks.push_back(Check::Upheld(id)),
+            TimerKey::Progress => self.tell_progress(),
             TimerKey::Job(id) | TimerKey::JobRunning(id) => self.job_timed_out(id),
         }
     }

@@ -33,6 +33,7 @@ mod load;
 mod machine;
 mod mount;
 mod path;
+mod progress;
 mod queue;
 mod record;
 mod request;

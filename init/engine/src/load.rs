@@ -97,7 +97,7 @@ impl Engine {
         if let Some(id) = self.units.find(name) {
             return id;
         }
-        let loaded = world.load(name);
+        let mut loaded = world.load(name);
         if let Some(id) = self.units.find(&loaded.name) {
             self.units.add_name(id, name);
             return id;
@@ -108,16 +108,14 @@ impl Engine {
             name.to_owned()
         };
         let kind = loaded.config.name.kind();
+        loaded.config.share(&mut self.shelves);
         let unit = Unit {
             name: Arc::from(main.as_str()),
             aliases: Vec::new(),
             kind,
             load_state: LoadState::Stub,
             load_error: None,
-            config: Arc::new(UnitConfig::new(
-                loaded.config.name.clone(),
-                &unit_file::ManagerDefaults::default(),
-            )),
+            config: Arc::new(loaded.config.clone()),
             files: crate::unit::Files::default(),
             edges: Vec::new(),
             job: None,
@@ -127,6 +125,7 @@ impl Engine {
             asserts: CheckRecord::default(),
             start_limit: RateLimit::default(),
             start_limit_hit: false,
+            upheld_starts: RateLimit::default(),
             invocation: 0,
             cgroup: Arc::from(""),
             cgroup_made: false,
@@ -145,7 +144,8 @@ impl Engine {
     }
 
     /// Puts what was read into the unit.
-    fn settle_files(&mut self, id: UnitId, loaded: LoadedUnit) {
+    fn settle_files(&mut self, id: UnitId, mut loaded: LoadedUnit) {
+        loaded.config.share(&mut self.shelves);
         for name in &loaded.names {
             self.units.add_name(id, name);
         }

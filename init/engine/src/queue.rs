@@ -340,6 +340,7 @@ impl Engine {
         self.wake_neighbours(unit);
         self.checks.push_back(crate::change::Check::Unneeded(unit));
         self.checks.push_back(crate::change::Check::Triggered(unit));
+        self.look_after_upheld(unit);
         self.garbage = true;
     }
 
@@ -398,13 +399,14 @@ impl Engine {
     fn note_idle(&mut self) {
         if self.jobs.is_empty() && self.busy {
             self.busy = false;
+            self.timers.cancel(TimerKey::Progress);
             self.actions.push(Action::ReleaseIdle);
             if !std::mem::replace(&mut self.started_up, true) {
                 self.finished_at = Stamp::from(self.now);
                 self.actions.push(Action::StartupFinished);
             }
-        } else if !self.jobs.is_empty() {
-            self.busy = true;
+        } else if !self.jobs.is_empty() && !std::mem::replace(&mut self.busy, true) {
+            self.watch_progress();
         }
     }
 }

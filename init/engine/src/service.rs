@@ -144,6 +144,8 @@ pub(crate) struct Service {
     pub(crate) socket: Option<String>,
     pub(crate) monitor: Option<Box<Monitor>>,
     pub(crate) oom_killed: bool,
+    /// It failed and runs again by `RestartMode=debug`: its processes are told to say more.
+    pub(crate) debug_invocation: bool,
 }
 
 impl Service {
@@ -177,6 +179,7 @@ impl Service {
             socket: None,
             monitor: None,
             oom_killed: false,
+            debug_invocation: false,
         }
     }
 

@@ -103,6 +103,7 @@ impl UnitSnapshot {
             asserts: self.asserts,
             start_limit: self.start_limit,
             start_limit_hit: self.start_limit_hit,
+            upheld_starts: crate::stamp::RateLimit::default(),
             invocation: u128::from_str_radix(&self.invocation, 16).unwrap_or(0),
             cgroup: Arc::from(self.cgroup),
             cgroup_made: self.cgroup_made,

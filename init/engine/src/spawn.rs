@@ -121,6 +121,9 @@ impl Engine {
         if let Some(pid) = service.main.pid().filter(|_| !main) {
             set("MAINPID", pid.to_string());
         }
+        if service.debug_invocation {
+            set("DEBUG_INVOCATION", "1".to_owned());
+        }
         if matches!(kind, ExecKind::Stop | ExecKind::StopPost) {
             set("SERVICE_RESULT", service.result.to_string());
             let (code, status) = exit_words(&service.main_status);

@@ -17,10 +17,14 @@ pub(crate) enum TimerKey {
     Elapse(UnitId),
     /// A timer unit elapses by the wall clock.
     Calendar(UnitId),
+    /// An upheld unit may be tried again.
+    Upheld(UnitId),
     /// A job has been in the queue for too long.
     Job(u32),
     /// A job has been running for too long.
     JobRunning(u32),
+    /// The next line on the console about jobs that take long.
+    Progress,
 }
 
 /// The earliest deadlines, for the edge's timers.

@@ -69,6 +69,8 @@ pub(crate) struct Unit {
     pub(crate) asserts: CheckRecord,
     pub(crate) start_limit: RateLimit,
     pub(crate) start_limit_hit: bool,
+    /// Starts for `Upholds=`.
+    pub(crate) upheld_starts: RateLimit,
     pub(crate) invocation: u128,
     /// The cgroup's path below the root; empty when the type has none.
     pub(crate) cgroup: Arc<str>,

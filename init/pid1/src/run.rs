@@ -51,6 +51,7 @@ pub(crate) fn run(words: &[String]) -> u8 {
 fn prepare_process(place: Place) -> std::io::Result<()> {
     say::open_kmsg();
     say::install_panic_hook();
+    init_sys::memory::keep_heap_small();
     init_sys::signals::block_all()?;
     init_sys::crash::install(say::kmsg_number())?;
     if place == Place::Machine {
@@ -212,6 +213,7 @@ impl Init {
             self.guarded("resting", |init| {
                 init.manager.rest();
                 init.deliver();
+                init.manager.tidy();
             });
             let ready = match self.manager.poll.ready(true) {
                 Ok(ready) => ready,

@@ -39,13 +39,12 @@ extern "C" fn crashed(signal: libc::c_int) {
 /// What sigaltstack or sigaction report.
 pub fn install(log: i32) -> io::Result<()> {
     LOG.store(log, Ordering::Relaxed);
-    let stack: &'static mut [u8] = Box::leak(vec![0u8; STACK].into_boxed_slice());
     let alternate = libc::stack_t {
-        ss_sp: stack.as_mut_ptr().cast(),
+        ss_sp: crate::memory::for_ever(STACK)?,
         ss_flags: 0,
         ss_size: STACK,
     };
-    // SAFETY: the stack is leaked, so it is valid for ever.
+    // SAFETY: the stack is never unmapped.
     crate::check(unsafe { libc::sigaltstack(&raw const alternate, std::ptr::null_mut()) })?;
     for signal in [
         libc::SIGSEGV,

@@ -14,6 +14,7 @@ mod install;
 mod kill;
 mod mount;
 mod service;
+mod shared;
 mod socket;
 mod trigger;
 mod unit;
@@ -33,6 +34,7 @@ pub use service::{
     ExitStatusSet, ExitType, FdStorePreserve, NotifyAccess, OomPolicy, Restart, RestartMode,
     ServiceConfig, ServiceType,
 };
+pub use shared::{Shared, Shelf};
 pub use socket::{Bind6Only, Listen, ListenAddress, ListenKind, SocketConfig};
 pub use trigger::{PathConfig, PathWatch, PathWatchKind, TimerBase, TimerConfig, TimerTrigger};
 pub use unit::{CollectMode, EmergencyAction, UnitSection};
@@ -46,15 +48,24 @@ pub struct UnitConfig {
     /// `[Unit]`
     pub unit: UnitSection,
     /// `[Install]`
-    pub install: InstallSection,
+    pub install: Shared<InstallSection>,
     /// How its processes are set up (service, socket, mount, swap).
-    pub exec: ExecConfig,
+    pub exec: Shared<ExecConfig>,
     /// How its processes are killed (the same, and scope).
-    pub kill: KillConfig,
+    pub kill: Shared<KillConfig>,
     /// What its cgroup is given (the same, scope and slice).
-    pub cgroup: CgroupConfig,
+    pub cgroup: Shared<CgroupConfig>,
     /// What only this kind of unit has.
     pub kind: KindConfig,
+}
+
+/// The sections of units that were loaded before, for [`UnitConfig::share`].
+#[derive(Debug, Default)]
+pub struct Shelves {
+    install: Shelf<InstallSection>,
+    exec: Shelf<ExecConfig>,
+    kill: Shelf<KillConfig>,
+    cgroup: Shelf<CgroupConfig>,
 }
 
 /// What only one kind of unit configures.
@@ -174,13 +185,26 @@ impl UnitConfig {
         let kind = KindConfig::new(name.kind(), defaults);
         Self {
             unit: UnitSection::new(&name, defaults),
-            install: InstallSection::default(),
-            exec: ExecConfig::new(defaults),
-            kill: KillConfig::default(),
-            cgroup: CgroupConfig::new(&name, defaults),
+            install: Shared::new(InstallSection::default()),
+            exec: Shared::new(ExecConfig::new(defaults)),
+            kill: Shared::new(KillConfig::default()),
+            cgroup: Shared::new(CgroupConfig::new(&name, defaults)),
             kind,
             name,
         }
+    }
+
+    /// Lets go of memory that it does not need: sections that another unit has too are held
+    /// once, lists are cut to their length. To be called for what stays in memory.
+    pub fn share(&mut self, shelves: &mut Shelves) {
+        shelves.install.share(&mut self.install);
+        shelves.exec.share(&mut self.exec);
+        shelves.kill.share(&mut self.kill);
+        shelves.cgroup.share(&mut self.cgroup);
+        self.unit.dependencies.shrink_to_fit();
+        self.unit.conditions.shrink_to_fit();
+        self.unit.documentation.shrink_to_fit();
+        self.unit.requires_mounts_for.shrink_to_fit();
     }
 
     /// The service's part, if this is a service.

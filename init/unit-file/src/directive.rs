@@ -8,7 +8,7 @@ use init_api::UnitType;
 
 use crate::{
     Specifiers, UnitConfig,
-    config::KindConfig,
+    config::{KindConfig, Shared},
     value::{Input, Outcome, Refusal},
 };
 
@@ -83,7 +83,7 @@ pub fn assign(
     };
     let outcome = match section {
         "Unit" => set(unit::UNIT, &mut config.unit, &mut input),
-        "Install" => set(install::INSTALL, &mut config.install, &mut input),
+        "Install" => set_shared(install::INSTALL, &mut config.install, &mut input),
         _ if is_section(config, section) => own(config, &mut input),
         _ => return Assigned::UnknownSection,
     };
@@ -146,6 +146,16 @@ fn set<T>(table: &[Directive<T>], config: &mut T, input: &mut Input<'_>) -> Opti
     Some((row.set)(config, input))
 }
 
+/// The same for a shared section, which is copied only if the key is in the table.
+fn set_shared<T: Clone>(
+    table: &[Directive<T>],
+    config: &mut Shared<T>,
+    input: &mut Input<'_>,
+) -> Option<Outcome> {
+    let row = table.iter().find(|row| row.name == input.key)?;
+    Some((row.set)(config, input))
+}
+
 /// The section that only this kind has, and the shared tables that go with it.
 fn own(config: &mut UnitConfig, input: &mut Input<'_>) -> Option<Outcome> {
     let kind = config.name.kind();
@@ -164,18 +174,18 @@ fn own(config: &mut UnitConfig, input: &mut Input<'_>) -> Option<Outcome> {
     outcome
         .or_else(|| {
             kind.has_exec()
-                .then(|| set(exec::EXEC, &mut config.exec, input))
+                .then(|| set_shared(exec::EXEC, &mut config.exec, input))
                 .flatten()
         })
         .or_else(|| {
             let kills = kind.has_exec() || kind == UnitType::Scope;
             kills
-                .then(|| set(kill::KILL, &mut config.kill, input))
+                .then(|| set_shared(kill::KILL, &mut config.kill, input))
                 .flatten()
         })
         .or_else(|| {
             kind.has_cgroup()
-                .then(|| set(cgroup::CGROUP, &mut config.cgroup, input))
+                .then(|| set_shared(cgroup::CGROUP, &mut config.cgroup, input))
                 .flatten()
         })
 }

@@ -179,11 +179,20 @@ impl<'a, T: Tree> Installer<'a, T> {
         target: &str,
         force: bool,
     ) -> Result<(), InstallError> {
-        // An earlier step of the same plan may have taken what is in the way.
-        let gone = plan
-            .changes
-            .iter()
-            .any(|one| one.kind == ChangeKind::Unlink && one.path == path);
+        // An earlier step of the same plan may have taken what is in the way, or made the link.
+        let last = plan.changes.iter().rev().find(|one| {
+            one.path == path && matches!(one.kind, ChangeKind::Unlink | ChangeKind::Symlink)
+        });
+        let gone = match last {
+            Some(made) if made.kind == ChangeKind::Symlink => {
+                if same_file(&made.source, target) {
+                    return Ok(());
+                }
+                let target = made.source.clone();
+                return Err(InstallError::LinkExists { path, target });
+            }
+            other => other.is_some(),
+        };
         if !gone && self.tree().has_entry(&path) {
             let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
             match self.tree().read_link(&path) {

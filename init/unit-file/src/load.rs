@@ -174,6 +174,11 @@ impl<T: Tree> UnitLoader<T> {
         self.index().names()
     }
 
+    /// Whether the name has no file of its own but stands for another unit's.
+    pub(crate) fn is_alias(&self, name: &UnitName) -> bool {
+        self.index().resolve(name).name != *name
+    }
+
     fn index(&self) -> Rc<Index> {
         let mut cached = self.index.borrow_mut();
         if let Some(index) = cached.as_ref()

@@ -78,6 +78,10 @@ impl Engine {
     pub(crate) fn service_enter_auto_restart(&mut self, id: UnitId, settings: &ServiceConfig) {
         let restarts = self.service(id).map_or(0, |service| service.restarts);
         let at = self.now.monotonic.saturating_add(pause(settings, restarts));
+        if let Some(service) = self.service_mut(id) {
+            service.debug_invocation |= settings.restart_mode == RestartMode::Debug
+                && service.result != ServiceResult::Success;
+        }
         self.service_set_state(id, ServiceState::AutoRestart);
         self.timers
             .set_monotonic(crate::timers::TimerKey::State(id), at);

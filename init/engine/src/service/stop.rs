@@ -178,6 +178,7 @@ impl Engine {
         } else {
             if let Some(service) = self.service_mut(id) {
                 service.forget_restarts = true;
+                service.debug_invocation = false;
             }
             self.actions.push(Action::ServiceEnded { unit, result });
         }

@@ -97,6 +97,8 @@ pub(super) struct Bench {
     /// What happened, in order: `x.service ExecStart /bin/x`, `TERM 101`, `x.service done`, …
     pub(super) trace: Vec<String>,
     pub(super) log: Vec<String>,
+    /// Lines on the console about jobs that take long.
+    pub(super) console: Vec<String>,
     pub(super) environment: BTreeMap<String, Vec<(String, String)>>,
     pub(super) passed: BTreeMap<String, Vec<String>>,
     /// Programs for which no process can be made.
@@ -121,6 +123,7 @@ impl Bench {
             },
             trace: Vec::new(),
             log: Vec::new(),
+            console: Vec::new(),
             environment: BTreeMap::new(),
             passed: BTreeMap::new(),
             unspawnable: BTreeSet::new(),
@@ -227,6 +230,12 @@ impl Bench {
             Action::WatchSockets { unit, on } => self.trace.push(format!("{unit} watch={on}")),
             Action::CloseSockets { unit, .. } => self.trace.push(format!("{unit} closed")),
             Action::Machine(action) => self.machine.push(action),
+            Action::Console {
+                status: crate::ConsoleStatus::Busy,
+                text,
+            } => self
+                .console
+                .push(format!("[{}] {text}", crate::ConsoleStatus::Busy.word())),
             Action::Log(entry) => self.log.push(entry.message),
             Action::JobRemoved { unit, result, .. } => self.trace.push(format!("{unit} {result}")),
             Action::UnitRemoved { unit } => self.trace.push(format!("{unit} forgotten")),

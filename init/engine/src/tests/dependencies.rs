@@ -2,7 +2,7 @@
 
 use init_api::JobMode;
 
-use super::bench::{BAD, Bench, KILLED, OK, TERM};
+use super::bench::{BAD, Bench, KILLED, OK, SECOND, TERM};
 use crate::{Request, Verb};
 
 /// Two services: `a` has the line, `b` is plain.
@@ -439,4 +439,122 @@ fn a_snapshot_gives_the_same_manager_back() {
     assert!(bench.engine.next_deadline().monotonic.is_some());
     bench.notify("b.service", "READY=1");
     assert_eq!(bench.state("a.service"), "active (running)");
+}
+
+#[test]
+fn what_an_active_unit_upholds_is_started_again_however_it_ended() {
+    let mut bench = pair("Upholds=b.service");
+    bench.start("a.service");
+    assert_eq!(bench.state("b.service"), "active (running)");
+    for end in [KILLED, BAD, OK] {
+        bench.main_ends("b.service", end);
+        assert_eq!(bench.state("b.service"), "active (running)");
+    }
+    bench.stop("b.service");
+    bench.main_ends("b.service", TERM);
+    assert_eq!(bench.state("b.service"), "active (running)");
+    assert!(bench.logged("b.service: Unit started because it is upheld by active unit a.service."));
+    bench.stop("a.service");
+    bench.main_ends("a.service", TERM);
+    bench.main_ends("b.service", KILLED);
+    assert_eq!(bench.state("b.service"), "failed (failed)");
+}
+
+#[test]
+fn a_unit_that_comes_up_starts_what_it_upholds_though_nobody_asked_for_it() {
+    let mut bench = Bench::new(
+        "=== a.service
+        [Unit]
+        Upholds=b.service
+        [Service]
+        Restart=always
+        ExecStart=/bin/a
+        === b.service
+        [Service]
+        ExecStart=/bin/b",
+    );
+    bench.start("a.service");
+    bench.main_ends("a.service", BAD);
+    bench.stop("b.service");
+    bench.main_ends("b.service", TERM);
+    assert_eq!(bench.state("b.service"), "inactive (dead)");
+    bench.pass(SECOND);
+    assert_eq!(bench.state("b.service"), "active (running)");
+}
+
+#[test]
+fn upholding_what_cannot_run_pauses_instead_of_spinning() {
+    let mut bench = Bench::new(
+        "=== a.service
+        [Unit]
+        Upholds=b.service
+        [Service]
+        ExecStart=/bin/a
+        === b.service
+        [Unit]
+        StartLimitIntervalSec=0
+        [Service]
+        ExecStart=/bin/b",
+    );
+    bench.unspawnable.insert("/bin/b".to_owned());
+    bench.start("a.service");
+    assert_eq!(bench.state("b.service"), "failed (failed)");
+    assert!(bench.ran().len() < 20);
+    bench.unspawnable.clear();
+    bench.pass(11 * SECOND);
+    assert_eq!(bench.state("b.service"), "active (running)");
+}
+
+#[test]
+fn success_action_of_a_service_without_a_command_is_carried_out() {
+    let mut bench = Bench::new(
+        "=== a.service
+        [Unit]
+        SuccessAction=reboot-force
+        [Service]
+        Type=oneshot",
+    );
+    bench.start("a.service");
+    assert_eq!(bench.machine, [crate::MachineAction::RebootForce]);
+}
+
+#[test]
+fn success_action_alone_makes_a_service() {
+    let mut bench = Bench::new("=== a.service\n[Unit]\nSuccessAction=poweroff-force\n");
+    bench.start("a.service");
+    assert_eq!(bench.machine, [crate::MachineAction::PowerOffForce]);
+}
+
+#[test]
+fn the_console_names_the_jobs_that_take_long_in_turn() {
+    let mut bench = Bench::new(
+        "=== a.service
+        [Unit]
+        Description=Slow One
+        [Service]
+        Type=oneshot
+        ExecStart=/bin/a
+        === b.service
+        [Service]
+        Type=notify
+        TimeoutStartSec=60
+        ExecStart=/bin/b",
+    );
+    bench.start("a.service");
+    bench.start("b.service");
+    bench.pass(4 * SECOND);
+    assert!(bench.console.is_empty());
+    bench.pass(12 * SECOND);
+    assert_eq!(
+        bench.console,
+        [
+            "[ **** ] (2 jobs) A start job is running for Slow One (5s / no limit)",
+            "[ **** ] (2 jobs) A start job is running for b.service (15s / 1min)",
+        ]
+    );
+    bench.main_ends("a.service", OK);
+    bench.notify("b.service", "READY=1");
+    bench.console.clear();
+    bench.pass(100 * SECOND);
+    assert!(bench.console.is_empty());
 }

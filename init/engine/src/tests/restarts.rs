@@ -128,6 +128,34 @@ fn restart_mode_direct_tells_nobody_of_the_failure() {
 }
 
 #[test]
+fn restart_mode_debug_tells_the_processes_after_a_failure_until_the_service_is_stopped() {
+    let mut bench = Bench::new(
+        "=== a.service
+        [Service]
+        Restart=always
+        RestartMode=debug
+        ExecStart=/bin/a",
+    );
+    let debug = |bench: &Bench| {
+        bench.environment["/bin/a"]
+            .iter()
+            .any(|(name, value)| name == "DEBUG_INVOCATION" && value == "1")
+    };
+    bench.start("a.service");
+    assert!(!debug(&bench));
+    bench.main_ends("a.service", OK);
+    bench.pass(SECOND);
+    assert!(!debug(&bench));
+    bench.main_ends("a.service", BAD);
+    bench.pass(SECOND);
+    assert!(debug(&bench));
+    bench.stop("a.service");
+    bench.main_ends("a.service", TERM);
+    bench.start("a.service");
+    assert!(!debug(&bench));
+}
+
+#[test]
 fn manual_starts_count_against_the_limit_and_zero_switches_it_off() {
     for (interval, third) in [(60, "failed"), (0, "done")] {
         let mut bench = Bench::new(&format!(

@@ -7,6 +7,7 @@ mod message;
 mod sender;
 mod store;
 mod stream;
+mod watchdog;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -14,6 +15,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use journal::entry::{hex, parse_id};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -24,12 +26,15 @@ use message::Fields;
 use sender::{Senders, field, invocation_of};
 use store::Store;
 use stream::Stream;
+use watchdog::Watchdog;
 
 const FOLDER: &str = "/run/systemd/journal";
 /// Entries are made durable this often (microseconds); entries of priority err and above at once.
 const SYNC_INTERVAL: u64 = 300_000_000;
 /// More connections than this are refused: PID 1 keeps at most as many.
 const STREAMS_MAX: usize = 4096;
+/// The loop looks around at least this often.
+const SLEEP_MAX: Duration = Duration::from_secs(30);
 const DATAGRAM_MAX: usize = 1024 * 1024;
 
 /// Where messages come from.
@@ -60,6 +65,7 @@ pub(crate) struct Daemon {
     synced: u64,
     urgent: bool,
     dropped: u64,
+    watchdog: Watchdog,
 }
 
 fn unused(path: &Path) -> io::Result<()> {
@@ -184,6 +190,7 @@ impl Daemon {
             synced: init_sys::clock::monotonic(),
             urgent: false,
             dropped: 0,
+            watchdog: Watchdog::new(init_client::watchdog::interval()),
         };
         for fd in kept {
             let id = daemon.stream_id();
@@ -195,6 +202,10 @@ impl Daemon {
     /// Serves until a signal says stop.
     pub(crate) fn run(mut self) -> io::Result<()> {
         loop {
+            if self.watchdog.is_due(Instant::now()) {
+                // PID 1 out of reach is no reason to stop writing.
+                let _ = init_client::notify::notify("WATCHDOG=1");
+            }
             let ready = self.wait()?;
             if ready.signals && self.signals()? {
                 return self.stop();
@@ -227,9 +238,10 @@ impl Daemon {
                 .iter()
                 .map(|client| PollFd::new(&client.stream, PollFlags::IN)),
         );
+        let patience = self.watchdog.patience(Instant::now(), SLEEP_MAX);
         let timeout = Timespec {
-            tv_sec: 30,
-            tv_nsec: 0,
+            tv_sec: i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: patience.subsec_nanos().into(),
         };
         match poll(&mut fds, Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}

@@ -3,7 +3,7 @@
 use std::io;
 
 use serde::{Deserialize, Serialize};
-use unit_file::ExecConfig;
+use unit_file::{ExecConfig, Shared};
 
 /// Everything about one process to be.
 #[expect(
@@ -45,7 +45,7 @@ pub(crate) struct Context {
     /// Which kernel log or journal the output goes to when the journal is not there yet.
     pub container: bool,
     /// The settings of the unit.
-    pub exec: ExecConfig,
+    pub exec: Shared<ExecConfig>,
 }
 
 /// A step that failed.

@@ -102,7 +102,10 @@ impl Manager {
             Action::UnwatchPidFile { unit } => self.unwatch_pid_file(&unit),
             Action::MakeDirectory { path, mode } => make_directory(&path, mode),
             Action::Touch { path } => touch(&path),
-            Action::ReleaseIdle => self.idle.clear(),
+            Action::ReleaseIdle => {
+                self.idle = Vec::new();
+                self.untidy = true;
+            }
             Action::Log(entry) => self.journal.write(&entry),
             Action::Console { status, text } => self.status.line(status, &text),
             Action::Machine(action) => self.machine_action(&action),

@@ -310,7 +310,7 @@ mod tests {
         let name: UnitName = "a.service".parse().unwrap();
         let mut config = UnitConfig::new(name, &ManagerDefaults::default()).cgroup;
         change(&mut config);
-        config
+        (*config).clone()
     }
 
     #[test]

@@ -227,7 +227,7 @@ impl<T: Tree> Installer<'_, T> {
         Ok(Info {
             name,
             path,
-            install: parsed.config.install,
+            install: (*parsed.config.install).clone(),
             outside: true,
         })
     }
@@ -244,7 +244,7 @@ impl<T: Tree> Installer<'_, T> {
             (_, Some(path)) => Ok(Info {
                 name: unit.name,
                 path,
-                install: unit.config.install,
+                install: (*unit.config.install).clone(),
                 outside: false,
             }),
         }

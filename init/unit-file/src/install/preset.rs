@@ -129,6 +129,18 @@ impl<T: Tree> Installer<'_, T> {
     /// As enabling and disabling.
     pub fn preset(&self, units: &[&str], mode: PresetMode) -> Result<Plan, InstallError> {
         let preset = Preset::read(self.tree());
+        let mut plan = Plan::default();
+        self.preset_into(&mut plan, &preset, units, mode)?;
+        Ok(plan)
+    }
+
+    fn preset_into(
+        &self,
+        plan: &mut Plan,
+        preset: &Preset,
+        units: &[&str],
+        mode: PresetMode,
+    ) -> Result<(), InstallError> {
         let (mut enable, mut disable) = (Vec::new(), Vec::new());
         for unit in units {
             let name = UnitName::new(*unit)?;
@@ -150,31 +162,36 @@ impl<T: Tree> Installer<'_, T> {
             }
         }
         let texts = |names: &[UnitName]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let mut plan = Plan::default();
         if mode != PresetMode::EnableOnly && !disable.is_empty() {
             let names = texts(&disable);
-            plan = self.disable(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
+            let disabled = self.disable(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
+            plan.carries_install_info |= disabled.carries_install_info;
+            for change in disabled.changes {
+                plan.push(change.kind, change.path, change.source);
+            }
         }
         if mode != PresetMode::DisableOnly {
             let names = texts(&enable);
-            self.enable_into(
-                &mut plan,
-                &names.iter().map(String::as_str).collect::<Vec<_>>(),
-            )?;
+            self.enable_into(plan, &names.iter().map(String::as_str).collect::<Vec<_>>())?;
         }
-        Ok(plan)
+        Ok(())
     }
 
-    /// As [`Installer::preset`] of every unit file there is; those that cannot be enabled are
-    /// passed over.
+    /// As [`Installer::preset`] of every unit file there is; aliases are left to the file that
+    /// they stand for, and units that cannot be enabled are passed over.
     pub fn preset_all(&self, mode: PresetMode) -> Plan {
+        let preset = Preset::read(self.tree());
         let mut plan = Plan::default();
         for name in self.loader.names() {
-            if let Ok(one) = self.preset(&[&name], mode) {
-                plan.carries_install_info |= one.carries_install_info;
-                for change in one.changes {
-                    plan.push(change.kind, change.path, change.source);
-                }
+            if self.loader.is_alias(&name) {
+                continue;
+            }
+            let before = plan.changes.len();
+            if self
+                .preset_into(&mut plan, &preset, &[&name], mode)
+                .is_err()
+            {
+                plan.changes.truncate(before);
             }
         }
         plan

@@ -344,6 +344,46 @@ fn presets_decide_by_their_first_fitting_line() {
 }
 
 #[test]
+fn presets_of_all_units_pass_over_aliases_masks_and_links_that_two_files_want() {
+    let mut machine = Machine(
+        MemoryTree::new()
+            .file(
+                "/usr/lib/systemd/system/reboot.target",
+                "[Unit]\nDescription=R\n[Install]\nAlias=ctrl-alt-del.target\n",
+            )
+            .link(
+                "/usr/lib/systemd/system/ctrl-alt-del.target",
+                "reboot.target",
+            )
+            .link("/usr/lib/systemd/system/runlevel6.target", "reboot.target")
+            .link("/usr/lib/systemd/system/rc.service", "/dev/null")
+            .file(
+                &format!("{ETC}/a.service"),
+                &with_install("Alias=both.service\n"),
+            )
+            .file(
+                &format!("{ETC}/b.service"),
+                &with_install("Alias=both.service\nWantedBy=x.target\n"),
+            )
+            .file(
+                &format!("{ETC}/c.service"),
+                &with_install("WantedBy=x.target\n"),
+            )
+            .file(&format!("{ETC}/x.target"), "[Unit]\n"),
+    );
+    let changes = machine.run(|i| Ok(i.preset_all(PresetMode::Full)));
+    assert_eq!(
+        changes,
+        [
+            "/etc/systemd/system/both.service -> /etc/systemd/system/a.service",
+            "/etc/systemd/system/ctrl-alt-del.target -> /usr/lib/systemd/system/reboot.target",
+            "/etc/systemd/system/x.target.wants/c.service -> /etc/systemd/system/c.service",
+        ]
+    );
+    assert!(machine.run(|i| Ok(i.preset_all(PresetMode::Full))).len() <= 1);
+}
+
+#[test]
 fn every_unit_file_is_listed_with_its_state() {
     let machine = Machine(
         MemoryTree::new()

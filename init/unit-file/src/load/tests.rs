@@ -554,7 +554,7 @@ fn a_drop_in_folder_alone_is_no_service_but_may_be_a_slice() {
         slice.config.cgroup.memory_max,
         Some(Amount::Absolute(1 << 30))
     );
-    assert_eq!(slice.config.cgroup.slice.unwrap(), "c.slice");
+    assert_eq!(slice.config.cgroup.slice.as_ref().unwrap(), "c.slice");
 }
 
 #[test]
