@@ -14,6 +14,7 @@ mod manager;
 mod run;
 mod say;
 mod shutdown;
+mod spare;
 
 use std::process::ExitCode;
 

@@ -23,6 +23,17 @@ fn nul_ended(words: &[CString]) -> Vec<*const libc::c_char> {
         .collect()
 }
 
+/// A copy, closed on exec, of a descriptor of this process that is known by its number only.
+///
+/// # Errors
+/// When no such descriptor is open.
+pub fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: a number that is not open is refused; the original stays with whoever has it.
+    let copy = crate::check(unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) })?;
+    // SAFETY: the copy was made by this call and belongs to nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
 /// Takes ownership of a descriptor that another program left to this one at a known number.
 /// None if nothing is open there.
 #[must_use]

@@ -14,6 +14,7 @@ pub mod cgroup;
 pub mod clock;
 pub mod crash;
 pub mod exec;
+pub mod files;
 pub mod mapping;
 pub mod memory;
 pub mod message;

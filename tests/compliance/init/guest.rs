@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// A running guest; it ends with this value.
 pub(crate) struct Guest {
     launcher: Child,
-    pid: u32,
+    pub(crate) pid: u32,
     cgroup: PathBuf,
     root: PathBuf,
     /// A folder of the host that is /mnt in the guest.

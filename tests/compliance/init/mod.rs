@@ -6,6 +6,7 @@
 mod boot;
 mod cases;
 pub(crate) mod guest;
+mod hostile;
 
 macro_rules! groups {
     ($($test:ident $file:literal;)*) => {$(

@@ -51,6 +51,7 @@ impl Engine {
             TimerKey::Watchdog(id),
             TimerKey::Elapse(id),
             TimerKey::Calendar(id),
+            TimerKey::Upheld(id),
         ] {
             self.timers.cancel(key);
         }

@@ -15,6 +15,8 @@ const PORTION: usize = 64 * 1024;
 /// Bytes that may wait for a client that does not read. A list of thousands of units fits; a client
 /// that leaves more than this lying has gone to sleep and is cut off.
 const MAX_WAITING: usize = 16 << 20;
+/// While more than this waits for a client, its further calls wait too.
+const ENOUGH: usize = 256 * 1024;
 /// Descriptors that may wait for the message they belong to.
 const MAX_FDS: usize = 64;
 
@@ -45,10 +47,21 @@ pub(super) struct Connection {
     handshake: Option<sasl::Server>,
     input: Vec<u8>,
     fds: VecDeque<OwnedFd>,
+    /// How many of them belong to the message that is being answered.
+    of_message: usize,
     output: VecDeque<u8>,
     serial: u32,
     over: bool,
-    polls_write: bool,
+    /// Calls were left in the input because of [`Connection::has_enough`].
+    stalled: bool,
+    polls: Interest,
+}
+
+/// What a connection is polled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Interest {
+    pub(super) read: bool,
+    pub(super) write: bool,
 }
 
 impl Connection {
@@ -73,10 +86,15 @@ impl Connection {
             handshake: Some(sasl::Server::new(uid, guid)),
             input: Vec::new(),
             fds: VecDeque::new(),
+            of_message: 0,
             output: VecDeque::new(),
             serial: 0,
             over: false,
-            polls_write: false,
+            stalled: false,
+            polls: Interest {
+                read: true,
+                write: false,
+            },
         }
     }
 
@@ -101,12 +119,18 @@ impl Connection {
     }
 
     /// Whether what is polled for has to change, and to what.
-    pub(super) fn poll_change(&mut self) -> Option<bool> {
-        let wants = !self.output.is_empty();
-        (wants != self.polls_write).then(|| {
-            self.polls_write = wants;
-            wants
-        })
+    pub(super) fn poll_change(&mut self) -> Option<Interest> {
+        let wants = Interest {
+            read: !self.has_enough(),
+            // A socket that takes bytes again is also the sign to go on with what was left.
+            write: !self.output.is_empty() || self.stalled,
+        };
+        (std::mem::replace(&mut self.polls, wants) != wants).then_some(wants)
+    }
+
+    /// Whether it should read what it has asked for before it is heard again.
+    fn has_enough(&self) -> bool {
+        self.output.len() > ENOUGH
     }
 
     /// Takes one portion from the socket.
@@ -158,7 +182,11 @@ impl Connection {
 
     /// The next whole message of the input.
     pub(super) fn next_message(&mut self) -> Option<Message> {
-        if self.handshake.is_some() || self.over {
+        // Nobody has taken what came with the last message.
+        self.fds.drain(..self.of_message.min(self.fds.len()));
+        self.of_message = 0;
+        self.stalled = self.has_enough();
+        if self.handshake.is_some() || self.over || self.stalled {
             return None;
         }
         let limits = Limits::default();
@@ -171,7 +199,10 @@ impl Connection {
         };
         let frame: Vec<u8> = self.input.drain(..length).collect();
         match Message::decode(&frame, &limits) {
-            Ok(message) => Some(message),
+            Ok(message) => {
+                self.of_message = usize::try_from(message.unix_fds).unwrap_or(0);
+                Some(message)
+            }
             Err(e) => {
                 say::log(
                     Level::Debug,
@@ -186,6 +217,7 @@ impl Connection {
     /// The descriptors of the message that was just taken.
     pub(super) fn take_fds(&mut self, count: u32) -> Vec<OwnedFd> {
         let count = usize::try_from(count).unwrap_or(0).min(self.fds.len());
+        self.of_message = self.of_message.saturating_sub(count);
         self.fds.drain(..count).collect()
     }
 

@@ -36,6 +36,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::manager::{Manager, Outgoing};
 use crate::say::{self, Level};
+use crate::spare::Spare;
 use connection::{Connection, Side};
 
 const PRIVATE: (&str, &str) = ("bus-private", "/run/systemd/private");
@@ -56,6 +57,7 @@ pub(crate) struct Bus {
     next: u64,
     /// Descriptors that clients passed for a transient unit's standard streams, while it lives.
     held: BTreeMap<String, Vec<OwnedFd>>,
+    spare: Spare,
     guid: String,
 }
 
@@ -74,6 +76,7 @@ impl Bus {
             connections: BTreeMap::new(),
             next: FIRST_CONNECTION,
             held: BTreeMap::new(),
+            spare: Spare::new(),
             guid: format!("{:032x}", crate::boot::identity::random()),
         };
         let _ = std::fs::create_dir_all("/run/systemd/system");
@@ -136,8 +139,17 @@ impl Bus {
         };
         let Some(listener) = listener else { return };
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let Ok(socket) = rustix::net::accept_with(listener, flags) else {
-            return;
+        let socket = match rustix::net::accept_with(listener, flags) {
+            Ok(socket) => socket,
+            Err(e) => {
+                if self.spare.refuse(listener, &e.into()) {
+                    say::log(
+                        Level::Warning,
+                        "no descriptor left; a control connection is refused",
+                    );
+                }
+                return;
+            }
         };
         let Ok((pid, uid, _)) = init_sys::message::peer(socket.as_fd()) else {
             return;
@@ -217,9 +229,10 @@ impl Bus {
             }
             return;
         }
-        if let Some(wants_write) = connection.poll_change() {
-            let mut flags = epoll::EventFlags::IN;
-            flags.set(epoll::EventFlags::OUT, wants_write);
+        if let Some(wants) = connection.poll_change() {
+            let mut flags = epoll::EventFlags::empty();
+            flags.set(epoll::EventFlags::IN, wants.read);
+            flags.set(epoll::EventFlags::OUT, wants.write);
             let data = epoll::EventData::new_u64(token);
             let _ = epoll::modify(&self.epoll, connection.socket(), data, flags);
         }

@@ -34,6 +34,9 @@ pub(crate) struct Context {
     pub fd_names: Vec<String>,
     /// Whether a connection is passed, for `StandardInput=socket`.
     pub connection: bool,
+    /// Which of standard input, output and error are passed: a client's own (`systemd-run --pipe`).
+    #[serde(default)]
+    pub stdio: [bool; 3],
     /// Whether an idle pipe is passed.
     pub idle: bool,
     /// Watchdog of the main process in microseconds.

@@ -125,6 +125,7 @@ fn read_context() -> io::Result<Context> {
 pub(crate) struct Passed {
     pub(crate) sockets: Vec<OwnedFd>,
     pub(crate) connection: Option<OwnedFd>,
+    pub(crate) stdio: [Option<OwnedFd>; 3],
     idle: Option<OwnedFd>,
 }
 
@@ -145,6 +146,12 @@ fn take_passed(context: &Context) -> Result<Passed, Failed> {
     } else {
         None
     };
+    let mut stdio = [None, None, None];
+    for (slot, is_passed) in stdio.iter_mut().zip(context.stdio) {
+        if is_passed {
+            *slot = Some(take("standard descriptor")?);
+        }
+    }
     let idle = if context.idle {
         Some(take("idle pipe")?)
     } else {
@@ -153,6 +160,7 @@ fn take_passed(context: &Context) -> Result<Passed, Failed> {
     Ok(Passed {
         sockets,
         connection,
+        stdio,
         idle,
     })
 }

@@ -87,6 +87,9 @@ fn null(write: bool) -> io::Result<OwnedFd> {
 
 impl Opener<'_> {
     fn input(&self) -> io::Result<OwnedFd> {
+        if let [Some(fd), _, _] = &self.passed.stdio {
+            return copy(fd);
+        }
         let config = &self.context.exec;
         match &config.standard_input {
             StandardInput::Null => null(false),
@@ -136,6 +139,9 @@ impl Opener<'_> {
     }
 
     fn output(&mut self, wanted: &StandardOutput, input: &OwnedFd) -> io::Result<OwnedFd> {
+        if let [_, Some(fd), _] = &self.passed.stdio {
+            return copy(fd);
+        }
         match wanted {
             // With nothing to inherit from, output is thrown away.
             StandardOutput::Inherit
@@ -149,6 +155,9 @@ impl Opener<'_> {
     }
 
     fn error(&mut self, wanted: &StandardOutput, output: &OwnedFd) -> io::Result<OwnedFd> {
+        if let [_, _, Some(fd)] = &self.passed.stdio {
+            return copy(fd);
+        }
         let same = *wanted == self.context.exec.standard_output;
         match wanted {
             StandardOutput::Inherit => copy(output),

@@ -88,6 +88,7 @@ pub(crate) struct Manager {
     watchers: BTreeMap<String, paths::Watcher>,
     pid_files: BTreeMap<String, OwnedFd>,
     outgoing: VecDeque<Outgoing>,
+    spare: crate::spare::Spare,
     finish: Option<Finish>,
     /// Much was allocated and freed: see [`Manager::tidy`].
     untidy: bool,
@@ -168,6 +169,7 @@ impl Manager {
             pid_files: BTreeMap::new(),
             outgoing: VecDeque::new(),
             untidy: false,
+            spare: crate::spare::Spare::new(),
             finish: None,
             grown: false,
             ctrl_alt_del: Vec::new(),

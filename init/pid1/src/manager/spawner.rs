@@ -9,7 +9,7 @@ use init_sys::spawn::{Spawn as Start, c_string, spawn};
 use rustix::fs::MemfdFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
 use unit_engine::{Spawn, SpawnError};
-use unit_file::{EnvironmentFile, ExecConfig, Privileges};
+use unit_file::{EnvironmentFile, ExecConfig, Privileges, StandardInput, StandardOutput};
 
 use super::fds::Fds;
 use super::world::RealWorld;
@@ -53,6 +53,9 @@ impl StartError {
 
 type Variables = Vec<(String, String)>;
 
+/// More cannot be passed to a process anyway.
+const ENVIRONMENT_FILE: u64 = 4 << 20;
+
 /// Variables of all environment files, in order; read at each start (systemd.exec(5)).
 fn environment_files(files: &[EnvironmentFile]) -> Result<Variables, StartError> {
     let mut all = Vec::new();
@@ -70,7 +73,7 @@ fn environment_files(files: &[EnvironmentFile]) -> Result<Variables, StartError>
             });
         }
         for path in paths {
-            match std::fs::read(&path) {
+            match init_sys::files::read(&path, ENVIRONMENT_FILE) {
                 Ok(bytes) => all.extend(unit_file::parse_environment_file(
                     &String::from_utf8_lossy(&bytes),
                 )),
@@ -118,6 +121,7 @@ fn context(
     world: &RealWorld,
     manager: Variables,
     connection: bool,
+    stdio: [bool; 3],
 ) -> Result<Context, StartError> {
     let config = &spawn.config.exec;
     let unit_environment = unit_environment(config, &manager)?;
@@ -139,6 +143,7 @@ fn context(
         process_environment,
         fd_names: spawn.fds.iter().map(|(_, name)| name.clone()).collect(),
         connection,
+        stdio,
         idle: spawn.idle,
         watchdog_usec: spawn.watchdog_usec.filter(|_| spawn.main),
         main: spawn.main,
@@ -157,6 +162,33 @@ fn memory(text: &[u8]) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
+/// Standard descriptors that came with a transient unit. Its file names them by their number here
+/// (see `bus/transient/text.rs`); opening that name would give another open file, with a position
+/// of its own, and fail for a socket.
+fn clients_own(config: &ExecConfig) -> io::Result<Vec<Option<OwnedFd>>> {
+    let input = match &config.standard_input {
+        StandardInput::File(path) => Some(path),
+        _ => None,
+    };
+    let append = |output: &'_ StandardOutput| match output {
+        StandardOutput::Append(path) => Some(path.clone()),
+        _ => None,
+    };
+    let paths = [
+        input.cloned(),
+        append(&config.standard_output),
+        append(&config.standard_error),
+    ];
+    let own = |path: Option<String>| {
+        let number = path?.strip_prefix("/proc/1/fd/")?.parse().ok()?;
+        Some(init_sys::exec::duplicate(number))
+    };
+    paths
+        .into_iter()
+        .map(|path| own(path).transpose())
+        .collect()
+}
+
 /// Starts the process.
 pub(crate) fn start(
     wanted: &Spawn,
@@ -165,13 +197,17 @@ pub(crate) fn start(
     manager: Variables,
 ) -> Result<Child, StartError> {
     let connection = wanted.connection.and_then(|handle| fds.get(handle));
-    let context = context(wanted, world, manager, connection.is_some())?;
     let prepare = StartError::Prepare;
+    let stdio = clients_own(&wanted.config.exec).map_err(prepare)?;
+    let given = [0, 1, 2].map(|at| stdio.get(at).is_some_and(Option::is_some));
+    let context = context(wanted, world, manager, connection.is_some(), given)?;
     let context_fd = context
         .encode()
         .and_then(|text| memory(&text))
         .map_err(prepare)?;
     let (report, report_child) = pipe_with(PipeFlags::CLOEXEC).map_err(|e| prepare(e.into()))?;
+    // The helper may be stopped in the middle of its report.
+    rustix::io::ioctl_fionbio(&report, true).map_err(|e| prepare(e.into()))?;
     let idle = if wanted.idle {
         Some(pipe_with(PipeFlags::CLOEXEC).map_err(|e| prepare(e.into()))?)
     } else {
@@ -188,6 +224,7 @@ pub(crate) fn start(
         passed.push(fds.get(*handle).ok_or_else(missing)?);
     }
     passed.extend(connection);
+    passed.extend(stdio.iter().flatten().map(AsFd::as_fd));
     passed.extend(idle.as_ref().map(|(read, _)| read.as_fd()));
     let tree = world.cgroups.tree();
     let path = if wanted.control_cgroup {

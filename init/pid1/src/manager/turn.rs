@@ -17,6 +17,8 @@ use crate::say::{self, Level};
 
 /// Children that are taken away in one turn; more wait for the next one.
 const MOST_CHILDREN: usize = 128;
+/// Notifications read in one turn.
+const MOST_MESSAGES: usize = 256;
 
 impl Manager {
     /// Handles one source that is ready (all but the bus).
@@ -86,9 +88,9 @@ impl Manager {
         self.timers.arm(deadline.monotonic, deadline.realtime);
     }
 
-    /// All messages that are there.
+    /// The messages that are there; a flood of them gets its turns like everything else.
     fn notifications(&mut self) {
-        loop {
+        for _ in 0..MOST_MESSAGES {
             let received = match self.notify.next() {
                 Ok(Some(received)) => received,
                 Ok(None) => return,
@@ -310,11 +312,14 @@ impl Manager {
                     e.kind(),
                     std::io::ErrorKind::WouldBlock | std::io::ErrorKind::ConnectionAborted
                 ) => {}
-            Err(e) => self.journal.note(
-                4,
-                Some(unit),
-                format!("{unit}: cannot take a connection: {e}"),
-            ),
+            Err(e) => {
+                self.spare.refuse(fd, &e);
+                self.journal.note(
+                    4,
+                    Some(unit),
+                    format!("{unit}: cannot take a connection: {e}"),
+                );
+            }
         }
     }
 }
