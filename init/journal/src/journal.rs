@@ -1,4 +1,4 @@
-//! All journal files of a machine as one sequence, ordered by time.
+//! All journal files of a machine as one sequence, in the order of writing.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify;
 
 use crate::entry::{Cursor, Entry};
+use crate::order::{Moment, merge};
 use crate::query::{Expression, of_unit};
 use crate::reader::{ReadError, Reader};
 
@@ -63,8 +64,7 @@ impl Query {
 pub struct Position {
     file: usize,
     offset: u64,
-    realtime: u64,
-    seqnum: u64,
+    moment: Moment,
 }
 
 /// One boot, as the journal knows it.
@@ -148,12 +148,10 @@ impl Journal {
                 .select(&query.expression)
                 .into_iter()
                 .filter_map(|offset| {
-                    let (realtime, seqnum) = open.reader.time_of(offset)?;
                     Some(Position {
                         file,
                         offset,
-                        realtime,
-                        seqnum,
+                        moment: open.reader.moment_of(offset)?,
                     })
                 });
             let mut places: Vec<Position> =
@@ -163,7 +161,7 @@ impl Journal {
             }
             all.extend(places);
         }
-        all.sort_by_key(|place| (place.realtime, place.seqnum));
+        let mut all = merge(all, |place| place.moment);
         match query.limit {
             Limit::None => {}
             Limit::First(count) => all.truncate(count),
@@ -175,8 +173,12 @@ impl Journal {
     }
 
     fn wanted(&self, place: &Position, query: &Query) -> bool {
-        query.since.is_none_or(|since| place.realtime >= since)
-            && query.until.is_none_or(|until| place.realtime <= until)
+        query
+            .since
+            .is_none_or(|since| place.moment.realtime >= since)
+            && query
+                .until
+                .is_none_or(|until| place.moment.realtime <= until)
             && query.after.is_none_or(|cursor| {
                 self.entry(place)
                     .is_some_and(|entry| cursor.is_before(&entry))
@@ -216,8 +218,7 @@ impl Journal {
                 open.seen = count;
             }
         }
-        new.sort_by_key(|entry| (entry.realtime, entry.seqnum));
-        new
+        merge(new, |entry| Moment::from(entry))
     }
 
     /// Waits until a file changes, at most `timeout_ms` milliseconds.
@@ -266,8 +267,7 @@ impl Journal {
                 let mut field = b"_BOOT_ID=".to_vec();
                 field.extend(&value);
                 let places = open.reader.select(&Expression::Field(field));
-                let time =
-                    |offset: Option<&u64>| open.reader.time_of(*offset?).map(|(time, _)| time);
+                let time = |offset: Option<&u64>| Some(open.reader.moment_of(*offset?)?.realtime);
                 let (Some(first), Some(last)) = (time(places.first()), time(places.last())) else {
                     continue;
                 };

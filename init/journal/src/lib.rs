@@ -14,6 +14,7 @@ pub mod entry;
 mod hash;
 pub mod journal;
 mod layout;
+pub mod order;
 pub mod query;
 pub mod reader;
 pub mod render;

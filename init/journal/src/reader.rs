@@ -13,6 +13,7 @@ use crate::layout::{
     DATA, ENTRY, ENTRY_ARRAY, FIELD, HEADER_SIZE_MIN, OBJECT_HEAD, SIGNATURE, array, data, entry,
     field, header,
 };
+use crate::order::Moment;
 use crate::query::Expression;
 use crate::window::Window;
 
@@ -172,14 +173,17 @@ impl Reader {
         all.split_off(usize::try_from(from).unwrap_or(usize::MAX).min(all.len()))
     }
 
-    /// When the entry at `offset` was received (microseconds since 1970), and its sequence number.
+    /// When the entry at `offset` was written.
     #[must_use]
-    pub fn time_of(&self, offset: u64) -> Option<(u64, u64)> {
+    pub fn moment_of(&self, offset: u64) -> Option<Moment> {
         self.map.object(offset, ENTRY)?;
-        Some((
-            self.map.u64(offset + entry::REALTIME)?,
-            self.map.u64(offset + entry::SEQNUM)?,
-        ))
+        Some(Moment {
+            seqnum_id: self.map.id(header::SEQNUM_ID)?,
+            seqnum: self.map.u64(offset + entry::SEQNUM)?,
+            boot_id: self.map.id(offset + entry::BOOT_ID)?,
+            monotonic: self.map.u64(offset + entry::MONOTONIC)?,
+            realtime: self.map.u64(offset + entry::REALTIME)?,
+        })
     }
 
     /// The entry at `offset`.
