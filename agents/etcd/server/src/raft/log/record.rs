@@ -137,7 +137,9 @@ impl Summary {
             Change::Truncate(log_id) => self.last = *log_id,
             Change::Purge(log_id) => {
                 self.purged = Some(*log_id);
-                self.last = self.last.max(Some(*log_id));
+                if self.last.is_none_or(|last| last.index <= log_id.index) {
+                    self.last = Some(*log_id);
+                }
             }
         }
     }

@@ -1,4 +1,9 @@
 //! Reading the log at the start: what is good is taken, what a crash left is dropped, damage stops.
+//!
+//! The oldest segment that is left need not be the first that was written: those whose entries a
+//! snapshot holds are removed. What they said is in the head of the segment after them, but not that
+//! their entries were purged, since that was decided after that head was written: it is said by a
+//! purge further on, and one has to be there.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -59,6 +64,8 @@ pub(crate) fn recover(folder: &Path, identity: Identity) -> Result<Recovered, Op
         summary: Summary::default(),
         batch: 0,
         identity,
+        begins: true,
+        before: None,
     };
     let mut segments = list(folder).map_err(io("list", folder))?;
     let mut writer = Writer {
@@ -99,6 +106,18 @@ pub(crate) fn recover(folder: &Path, identity: Identity) -> Result<Recovered, Op
         } else {
             writer.closed.push((path, segment.highest));
         }
+    }
+    if let Some(before) = reader.before
+        && reader
+            .summary
+            .purged
+            .is_none_or(|purged| purged.index < before)
+    {
+        return Err(OpenError::Damaged {
+            path: folder.to_owned(),
+            at: 0,
+            why: format!("the segments with the entries up to {before} are missing"),
+        });
     }
     sync_folder(folder).map_err(io("sync", folder))?;
     writer.batch = reader.batch + 1;
@@ -148,6 +167,10 @@ struct Reader {
     summary: Summary,
     batch: u32,
     identity: Identity,
+    /// No head was read yet.
+    begins: bool,
+    /// The last entry of the segments that were removed, which has to be purged.
+    before: Option<u64>,
 }
 
 impl Reader {
@@ -245,16 +268,19 @@ impl Reader {
                         wanted: self.identity,
                     });
                 }
-                let begins = self.summary == Summary::default();
+                let begins = std::mem::take(&mut self.begins);
                 if own != sequence || (!begins && summary != self.summary) {
                     return Err(damaged("it does not follow the segment before it".into()));
                 }
                 if begins {
                     self.state.vote = summary.vote;
                     self.state.committed = summary.committed;
-                    if let Some(upto) = summary.purged {
-                        self.state.purge(upto);
+                    // Entries up to the last one are in older segments or, when that was cut off again,
+                    // written anew here; in both cases they were purged before those could be removed.
+                    for gone in [summary.purged, summary.last].into_iter().flatten() {
+                        self.state.purge(gone);
                     }
+                    self.before = summary.last.map(|last| last.index);
                     self.summary = summary;
                 }
                 return Ok(());

@@ -142,7 +142,10 @@ impl State {
                 .and_then(|slot| slot.cached)
                 .map_or(0, |(_, bytes)| bytes);
         }
-        self.purged = self.purged.max(Some(upto));
+        // By index: an entry that was cut off may have had a later term than the one in its place.
+        if self.purged.is_none_or(|purged| purged.index <= upto.index) {
+            self.purged = Some(upto);
+        }
     }
 
     /// The entries from `begin` up to, not including, `end`, or as many as fit into `bytes`.

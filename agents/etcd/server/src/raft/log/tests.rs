@@ -9,8 +9,9 @@ use openraft::{RaftLogReader, Vote};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use super::record::Record;
 use super::writer::SEGMENT;
-use super::{Identity, Log, OpenError};
+use super::{Identity, Log, OpenError, frame};
 use crate::raft::types::{Attributes, Body, Entry, LogId, Proposal};
 
 const OWN: Identity = Identity {
@@ -251,6 +252,109 @@ fn purged_segments_are_removed_and_the_rest_still_opens() {
         );
         log.close();
     });
+}
+
+#[test]
+fn segments_removed_after_an_older_purge_are_not_taken_for_damage() {
+    let folder = TempDir::new().unwrap();
+    let size = SEGMENT / 3;
+    let purge = |index| LogId::new_term_index(1, index);
+    for purges in [[1, 5], [0, 2], [4, 6]] {
+        let folder = folder.path().join(format!("{purges:?}"));
+        run(async {
+            let mut log = open(&folder).unwrap();
+            log.save_vote(&Vote::new_committed(1, 1)).await.unwrap();
+            for index in 0..8 {
+                log.blocking_append([entry(index, size)]).await.unwrap();
+                // Later heads know of this purge only.
+                if index == purges[0] {
+                    log.purge(purge(index)).await.unwrap();
+                }
+            }
+            log.purge(purge(purges[1])).await.unwrap();
+            log.blocking_append([entry(8, 10)]).await.unwrap();
+            log.close();
+        });
+        for _ in 0..2 {
+            let want: Vec<u64> = (purges[1] + 1..9).collect();
+            assert_eq!(indexes(&folder).unwrap(), want, "{purges:?}");
+        }
+        run(async {
+            let mut log = open(&folder).unwrap();
+            let state = log.get_log_state().await.unwrap();
+            assert_eq!(state.last_purged_log_id, Some(purge(purges[1])));
+            log.close();
+        });
+    }
+}
+
+/// Entries of an old leader at the end of a segment are replaced in the next one, by entries of an
+/// older term, and purged there.
+#[test]
+fn entries_replaced_after_the_head_of_the_oldest_segment_keep_their_terms() {
+    let folder = TempDir::new().unwrap();
+    let size = SEGMENT / 3;
+    let of_term = |term, index, size| Entry {
+        log_id: LogId::new_term_index(term, index),
+        ..entry(index, size)
+    };
+    run(async {
+        let mut log = open(folder.path()).unwrap();
+        for index in 0..3 {
+            log.blocking_append([of_term(1, index, size)])
+                .await
+                .unwrap();
+        }
+        // Fills the segment, so that even the truncation comes after the next head.
+        let mut empty = Vec::new();
+        frame::append(&mut empty, |out| Record::Entry(entry(3, 0)).put(out));
+        let newest = fs::read(segments(folder.path()).last().unwrap()).unwrap();
+        let rest = SEGMENT - used(&newest).next_multiple_of(16) - empty.len() - 16;
+        log.blocking_append([of_term(3, 3, rest)]).await.unwrap();
+        log.truncate_after(Some(LogId::new_term_index(1, 1)))
+            .await
+            .unwrap();
+        for index in 2..6 {
+            log.blocking_append([of_term(2, index, 10)]).await.unwrap();
+        }
+        log.purge(LogId::new_term_index(2, 3)).await.unwrap();
+        log.blocking_append([of_term(4, 6, 10)]).await.unwrap();
+        log.close();
+        let left = segments(folder.path());
+        assert!(
+            left[0].ends_with("0000000000000002-0000000000000004.log"),
+            "{left:?}"
+        );
+        let mut log = open(folder.path()).unwrap();
+        let state = log.get_log_state().await.unwrap();
+        assert_eq!(
+            (state.last_purged_log_id, state.last_log_id),
+            (
+                Some(LogId::new_term_index(2, 3)),
+                Some(LogId::new_term_index(4, 6))
+            )
+        );
+        let entries = log.try_get_log_entries(..).await.unwrap();
+        let ids: Vec<_> = entries.iter().map(|entry| entry.log_id).collect();
+        assert_eq!(
+            ids,
+            [(2, 4), (2, 5), (4, 6)].map(|(term, index)| LogId::new_term_index(term, index))
+        );
+        log.close();
+    });
+}
+
+#[test]
+fn a_missing_oldest_segment_whose_entries_were_not_purged_is_damage() {
+    let folder = TempDir::new().unwrap();
+    let size = SEGMENT / 3;
+    let single: Vec<_> = (0..6).map(|index| (index..index + 1, size)).collect();
+    write(folder.path(), &single);
+    fs::remove_file(&segments(folder.path())[0]).unwrap();
+    assert!(matches!(
+        indexes(folder.path()),
+        Err(OpenError::Damaged { .. })
+    ));
 }
 
 #[test]
