@@ -136,6 +136,27 @@ pub fn make_lock(manifest: &Manifest, mirror: &Mirror, state: &Path) -> Result<V
     apt.show(wanted)
 }
 
+/// Packages and all that they need, at the archive's present state: for programs that run here beside the
+/// machine's own, and never for the image.
+///
+/// # Errors
+/// When apt cannot reach the archive or a package does not exist.
+pub fn with_needs(
+    names: &[String],
+    suite: &str,
+    mirror: &Mirror,
+    state: &Path,
+) -> Result<Vec<Package>> {
+    let apt = Apt::new(state, mirror, suite)?;
+    let wanted = apt.closure(names)?;
+    apt.show(
+        wanted
+            .iter()
+            .map(|(name, version)| (format!("{name}={version}"), vec![]))
+            .collect(),
+    )
+}
+
 struct Apt {
     folder: PathBuf,
 }

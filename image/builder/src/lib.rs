@@ -39,3 +39,4 @@ pub mod tar;
 pub mod tools;
 pub mod tree;
 pub mod units;
+pub mod unpack;

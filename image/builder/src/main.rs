@@ -10,7 +10,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use image_builder::apt::{Mirror, make_lock};
 use image_builder::cache::Cache;
 use image_builder::manifest::{Manifest, Sources};
-use image_builder::{lock, stages};
+use image_builder::{lock, stages, unpack};
 
 /// Builds Garboard's disk image from locked Debian packages and this work tree's programs.
 #[derive(Debug, Parser)]
@@ -19,7 +19,8 @@ use image_builder::{lock, stages};
     after_help = "Examples:\n  \
     image-builder build                      target/image/garboard.qcow2\n  \
     image-builder build --with docker --output /tmp/docker.qcow2\n  \
-    image-builder lock                       take the archive's present state; review the difference"
+    image-builder lock                       take the archive's present state; review the difference\n  \
+    image-builder unpack --suite trixie --program qemu-img qemu-utils"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -34,6 +35,8 @@ enum Command {
     Lock(Place),
     /// Fetch every locked package into the cache, so that later builds need no network.
     Fetch(Place),
+    /// Unpack packages of a Debian release, with all they need, into the cache; prints the folder.
+    Unpack(Unpack),
     /// Print a shell's completions or the manual page.
     Print {
         /// What to print.
@@ -82,6 +85,26 @@ struct Build {
     /// No progress, only the path at the end
     #[arg(long, short)]
     quiet: bool,
+}
+
+#[derive(Debug, Args)]
+struct Unpack {
+    /// The cache [default: garboard below the user's cache folder]
+    #[arg(long)]
+    cache: Option<PathBuf>,
+    /// Debian's name of the release
+    #[arg(long, value_name = "NAME")]
+    suite: String,
+    /// A program that gets a script in the folder's bin/, and words that come before the user's (@ is the folder);
+    /// may be repeated
+    #[arg(long, value_name = "PROGRAM [WORD…]")]
+    program: Vec<String>,
+    /// No progress, only the folder at the end
+    #[arg(long, short)]
+    quiet: bool,
+    /// The packages
+    #[arg(required = true, value_name = "PACKAGE")]
+    packages: Vec<String>,
 }
 
 impl Place {
@@ -152,6 +175,16 @@ fn run(cli: Cli) -> Result<()> {
                 image_builder::fetch::all(&cache, &packages.iter().collect::<Vec<_>>(), step)?;
                 Ok(((), image_builder::status::Origin::Made))
             })?;
+        }
+        Command::Unpack(wanted) => {
+            let folder = unpack::unpack(&unpack::Options {
+                cache: Cache::open(wanted.cache)?,
+                suite: wanted.suite,
+                packages: wanted.packages,
+                programs: wanted.program,
+                quiet: wanted.quiet,
+            })?;
+            writeln!(out, "{}", folder.display())?;
         }
         Command::Print { what } => print(what, &mut out)?,
     }
