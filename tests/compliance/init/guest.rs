@@ -18,7 +18,7 @@ pub(crate) struct Guest {
     pub(crate) share: PathBuf,
 }
 
-/// What runs as PID 1: `ours`, or `reference` for the host's systemd.
+/// What is tested: `ours`, `tools` for systemd's tools on our PID 1, or `reference` for systemd itself.
 pub(crate) fn under_test() -> String {
     std::env::var("UNDER_TEST").unwrap_or_else(|_| "ours".to_owned())
 }
@@ -80,6 +80,7 @@ impl Guest {
         fs::create_dir_all(&share).unwrap();
         let cgroup = make_cgroup(&id);
         let what = under_test();
+        let usr = std::env::var("GARBOARD_GUEST_USR").unwrap_or_else(|_| "/usr".to_owned());
         let join = format!("echo $$ >{}/cgroup.procs; exec \"$@\"", cgroup.display());
         let launcher = Command::new("sh")
             .args([
@@ -92,6 +93,7 @@ impl Guest {
             .arg(programs())
             .arg(project().join("image/units"))
             .arg(&what)
+            .arg(&usr)
             .stdin(Stdio::null())
             .spawn()
             .unwrap();

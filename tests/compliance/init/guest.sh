@@ -1,13 +1,15 @@
 #!/bin/sh
-# Becomes PID 1 of a guest in fresh namespaces: a root of its own made from the host's /usr.
-# Usage: guest.sh ROOT BIN UNITS WHAT   (WHAT: ours or reference; run by `unshare`, see guest.rs)
+# Becomes PID 1 of a guest in fresh namespaces: a root of its own made from the host's /usr or another one.
+# Usage: guest.sh ROOT BIN UNITS WHAT USR   (WHAT: ours, tools or reference; run by `unshare`, see guest.rs)
 set -eu
-root=$1 bin=$2 units=$3 what=$4
+root=$1 bin=$2 units=$3 what=$4 usr=$5
 mount -t tmpfs -o mode=755 guest "$root"
 cd "$root"
 mkdir -p usr etc run tmp var/lib var/log var/tmp home/core root opt/garboard mnt proc sys dev old
 for link in bin sbin lib lib64; do ln -s "usr/$link" "$link"; done
-mount --rbind /usr usr
+mount --rbind "$usr" usr
+# a release that was only unpacked lacks what maintainer scripts make
+mkdir -p usr/local
 chmod 1777 tmp var/tmp
 # what outlives the guest
 mount --bind "$root-share" mnt
@@ -17,7 +19,9 @@ mount -t tmpfs -o mode=755 lib usr/lib/systemd
 mount -t tmpfs -o mode=755 local usr/local
 mkdir -p usr/lib/systemd/system usr/local/bin usr/local/sbin usr/lib/systemd/system-preset
 
-for file in passwd group nsswitch.conf ld.so.cache ld.so.conf ld.so.conf.d alternatives localtime profile bash.bashrc; do
+# the cache of libraries is true for the host's own only
+[ "$usr" != /usr ] || cp -a /etc/ld.so.cache etc/
+for file in passwd group nsswitch.conf ld.so.conf ld.so.conf.d alternatives localtime profile bash.bashrc; do
     [ -e "/etc/$file" ] && cp -a "/etc/$file" etc/
 done
 sed -i '/^core:/d;/:1000:/d' etc/passwd etc/group
@@ -53,9 +57,9 @@ mount -t tmpfs -o mode=755,nosuid,nodev run run
 mkdir -p run/systemd/system
 
 if [ "$what" = reference ]; then
-    umount usr/lib/systemd usr/local
+    umount usr/lib/systemd
     mount -t tmpfs -o mode=755 lib usr/lib/systemd/system
-    cp -a /usr/lib/systemd/system/. usr/lib/systemd/system/
+    cp -a "$usr/lib/systemd/system/." usr/lib/systemd/system/
     for unit in console-getty.service systemd-modules-load.service systemd-udevd.service; do
         ln -sf /dev/null "etc/systemd/system/$unit"
     done
@@ -63,9 +67,11 @@ if [ "$what" = reference ]; then
 else
     mount --bind "$bin" opt/garboard
     cp -a "$units"/. usr/lib/systemd/system/
-    for tool in systemctl journalctl systemd-notify systemd-analyze systemd-run systemd-escape; do
-        ln -s /opt/garboard/tools "usr/local/bin/$tool"
-    done
+    if [ "$what" = ours ]; then
+        for tool in systemctl journalctl systemd-notify systemd-analyze systemd-run systemd-escape; do
+            ln -s /opt/garboard/tools "usr/local/bin/$tool"
+        done
+    fi
     ln -s /opt/garboard/systemd-journald usr/lib/systemd/systemd-journald
     ln -sf multi-user.target usr/lib/systemd/system/default.target
     mkdir -p usr/lib/systemd/system/sysinit.target.wants
@@ -74,6 +80,10 @@ else
     done
     start=/opt/garboard/init
 fi
+mkdir -p usr/local/bin
+for choice in "awk mawk" "nc nc.openbsd"; do
+    [ -e "usr/bin/${choice% *}" ] || ln -s "/usr/bin/${choice#* }" "usr/local/bin/${choice% *}"
+done
 hostname coreos
 ip link set lo up 2>/dev/null || true
 mount --make-rprivate /

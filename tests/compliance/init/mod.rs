@@ -1,6 +1,8 @@
 //! The conformance cases of PID 1, systemctl and journalctl, each group in a guest of its own.
 //!
-//! `UNDER_TEST=reference` runs them against the host's systemd in the same kind of guest;
+//! `UNDER_TEST=reference` runs them against the host's systemd in the same kind of guest; `UNDER_TEST=tools` runs
+//! systemd's own systemctl, journalctl and busctl against our PID 1 and our journal; `GARBOARD_GUEST_USR=FOLDER`
+//! takes systemd and all other programs of the guest from there (another Debian release) instead of the host's /usr;
 //! `CASE=EXEC-04` runs only the cases whose id contains the text.
 
 mod boot;
