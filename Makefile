@@ -26,7 +26,13 @@ SANITIZER ?= none
 SEEDS_unit_file := image/units
 SEEDS_cloud_config := tests/testdata cloud-config/apply/tests/cases
 
-.PHONY: help run test verify fix image full compliance bench fuzz deps-run deps-test unit vm
+# `make full` also runs against the programs of Debian's other release: QEMU and systemd, unpacked and not installed.
+OTHER := $(shell . /etc/os-release; [ "$$VERSION_CODENAME" = trixie ] && echo bookworm || echo trixie)
+UNPACK := cargo run --locked --quiet -p image-builder -- unpack --suite $(OTHER)
+OTHER_GUEST := systemd dbus bash dash coreutils sed grep gzip mawk findutils procps util-linux mount login passwd \
+    iproute2 hostname netcat-openbsd ncurses-bin libc-bin diffutils kmod base-files
+
+.PHONY: help run test verify fix image full other compliance init-compliance bench fuzz deps-run deps-test unit vm
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -66,10 +72,22 @@ image: deps-run ## build the qcow2
 vm: image ## system tests in virtual machines
 	GARBOARD_IMAGE=$(abspath $(IMAGE)) $(call run_tests,-p system-tests --test system --test transcripts)
 
-full: test ## what is too long for CI: other disk buses, building twice, the suites on the originals
+full: test other ## what is too long for CI: other disk buses, building twice, the suites on the originals
 	GARBOARD_IMAGE=$(abspath $(IMAGE)) $(call run_long,-p system-tests --test system)
 	$(call run_long,-p image-builder --test image)
 	$(MAKE) compliance UNDER_TEST=reference
+
+other: deps-test image ## machines with the QEMU of Debian's other release, and our PID 1 and journal with its systemd's tools
+	qemu=$$($(UNPACK) --program 'qemu-system-x86_64 -L @/usr/share/qemu -L @/usr/share/seabios' --program qemu-img \
+	    qemu-system-x86 qemu-utils); \
+	PATH=$$qemu/bin:$$PATH $(MAKE) vm
+	usr=$$($(UNPACK) $(OTHER_GUEST))/usr; \
+	for what in ours tools reference; do $(MAKE) init-compliance GARBOARD_GUEST_USR=$$usr UNDER_TEST=$$what; done
+	$(MAKE) init-compliance UNDER_TEST=tools
+
+init-compliance:
+	cargo build --locked -p init -p tools -p journal -p coreos-cloudinit
+	UNDER_TEST=$(UNDER_TEST) $(call run_tests,-p system-tests --test compliance) init::
 
 bench: deps-test image ## print measurements as ratios
 	cargo build --locked --release -p etcd2
