@@ -208,6 +208,7 @@ impl Applier<'_> {
         self.report.ssh_keys.insert(user.to_owned(), keys.to_vec());
         match keys::install(&self.target.root, &self.target.key_name, user, keys) {
             Ok(done) => {
+                let usable = keys.len().saturating_sub(done.unreadable.len());
                 for key in done.unreadable {
                     self.warning(
                         0,
@@ -215,7 +216,7 @@ impl Applier<'_> {
                     );
                 }
                 if done.written != Written::Unchanged {
-                    log::info(&format!("installed {} ssh keys for {user}", keys.len()));
+                    log::info(&format!("installed {usable} ssh keys for {user}"));
                 }
             }
             // Recorded below another root, where users may not exist.
