@@ -43,7 +43,7 @@ pub fn update_conf(template: &str, settings: &[Variable]) -> String {
                 let _ = writeln!(text, "{}={}", setting.name, setting.value);
             }
             None => {
-                let _ = writeln!(text, "{line}");
+                let _ = writeln!(text, "{}", line.trim_end_matches('\r'));
             }
         }
     }
@@ -168,6 +168,10 @@ mod tests {
         ];
         let text = update_conf("# c\nGROUP=stable\n", &settings);
         assert_eq!(text, "# c\nGROUP=alpha\nREBOOT_STRATEGY=off\nSERVER=s\n");
+        // Another boot changes nothing, also of a file with odd ends of lines.
+        let text = update_conf("# c\r\r\n\r\r\n", &settings[..1]);
+        assert_eq!(text, "# c\n\nREBOOT_STRATEGY=off\n");
+        assert_eq!(update_conf(&text, &settings[..1]), text);
     }
 
     #[test]
