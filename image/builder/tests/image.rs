@@ -408,15 +408,12 @@ fn i06_builds_in_two_folders_and_as_an_ordinary_user_are_equal() {
         .unwrap()
         .programs
     {
-        let kind = if program.is_static {
-            "static"
+        let place = if program.is_static {
+            "static/x86_64-unknown-linux-gnu/pid1"
         } else {
-            "dynamic"
+            "dynamic/x86_64-unknown-linux-gnu/release"
         };
-        let built = one
-            .join(kind)
-            .join("x86_64-unknown-linux-gnu/release")
-            .join(program.name());
+        let built = one.join(place).join(program.name());
         fs::copy(built, programs.join(program.name())).unwrap();
     }
     let folder = base.path().join("user");
