@@ -340,7 +340,10 @@ impl Engine {
         self.wake_neighbours(unit);
         self.checks.push_back(crate::change::Check::Unneeded(unit));
         self.checks.push_back(crate::change::Check::Triggered(unit));
-        self.look_after_upheld(unit);
+        // A start that came to nothing changed nothing: what it waits for will.
+        if job::goes_down(kind) {
+            self.look_after_upheld(unit);
+        }
         self.garbage = true;
     }
 

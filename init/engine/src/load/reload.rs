@@ -47,6 +47,7 @@ impl Engine {
         self.restore_links();
         for id in ids {
             self.timer_refresh(id, world);
+            self.look_after_upheld(id);
             let unit = self.units[id].name.clone();
             self.actions.push(Action::UnitChanged { unit });
         }

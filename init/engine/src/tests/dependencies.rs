@@ -483,6 +483,38 @@ fn a_unit_that_comes_up_starts_what_it_upholds_though_nobody_asked_for_it() {
 }
 
 #[test]
+fn an_upheld_unit_whose_condition_does_not_hold_is_not_tried_again_and_again() {
+    let mut bench = Bench::new(
+        "=== a.service
+        [Unit]
+        Upholds=b.service
+        [Service]
+        ExecStart=/bin/a
+        === b.service
+        [Unit]
+        ConditionPathExists=/p
+        [Service]
+        ExecStart=/bin/b",
+    );
+    bench.start("a.service");
+    bench.log.clear();
+    bench.pass(60 * SECOND);
+    assert_eq!(bench.log, Vec::<String>::new());
+}
+
+#[test]
+fn upholds_that_a_reload_brings_counts_at_once() {
+    let mut bench = pair("");
+    bench.start("a.service");
+    bench.file(
+        "a.service",
+        "[Unit]\nUpholds=b.service\n[Service]\nExecStart=/bin/a\n",
+    );
+    bench.event(crate::Event::Reload);
+    assert_eq!(bench.state("b.service"), "active (running)");
+}
+
+#[test]
 fn upholding_what_cannot_run_pauses_instead_of_spinning() {
     let mut bench = Bench::new(
         "=== a.service
