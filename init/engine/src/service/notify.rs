@@ -1,4 +1,4 @@
-//! Messages from services on the notify socket (sd_notify(3)).
+//! Messages from services on the notify socket (`sd_notify(3)`).
 
 use std::sync::Arc;
 

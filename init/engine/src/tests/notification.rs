@@ -1,4 +1,4 @@
-//! Messages from services, reloads and the watchdog (sd_notify(3)).
+//! Messages from services, reloads and the watchdog (`sd_notify(3)`).
 
 use super::bench::{BAD, Bench, OK, SECOND, TERM};
 use crate::{Exit, Verb};

@@ -1,4 +1,4 @@
-//! The socket on which services say what they are at (sd_notify(3)).
+//! The socket on which services say what they are at (`sd_notify(3)`).
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
