@@ -146,7 +146,7 @@ fn read(path: &Path, styles: &[Style]) {
             let Some(entry) = reader.entry(offset) else {
                 continue;
             };
-            let _ = (entry.cursor(), reader.time_of(offset));
+            let _ = (entry.cursor(), reader.moment_of(offset));
             for style in styles {
                 render(&mut Vec::new(), &entry, style).expect("memory");
             }
