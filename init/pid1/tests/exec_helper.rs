@@ -32,7 +32,7 @@ fn run(
         "expand": false, "full_privileges": false, "keep_identity": false,
         "base_environment": [], "unit_environment": [], "process_environment": [],
         "fd_names": [], "connection": false, "idle": false, "watchdog_usec": null,
-        "main": true, "private_tmp": null, "container": true, "exec": null,
+        "main": true, "private_tmp": null, "dynamic_uid": null, "container": true, "exec": null,
     });
     change(&mut config, &mut context);
     context["exec"] = serde_json::to_value(&config).unwrap();
@@ -65,8 +65,13 @@ fn run(
     )
 }
 
+/// Says so when not: a test that tested nothing is no success.
 fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        eprintln!("skipped: this takes root");
+    }
+    root
 }
 
 #[test]
@@ -146,19 +151,53 @@ fn the_sandbox_makes_the_usual_places_read_only() {
                   ls /dev | grep -cE '^(null|zero|full|random|urandom|tty)$'; echo x >/dev/null && echo null-ok; \
                   [ -w /proc/sys/kernel/domainname ] && echo tunables-rw; touch /tmp/x && echo tmp-rw";
     let folder = std::env::temp_dir().join(format!("garboard-private-{}", std::process::id()));
-    let private = folder.display().to_string();
+    let (tmp, var_tmp) = (folder.join("tmp"), folder.join("var-tmp"));
+    for path in [&tmp, &var_tmp] {
+        std::fs::create_dir_all(path).unwrap();
+    }
     let (code, output, report) = run(script, |c, context| {
         c.protect_system = ProtectSystem::Full;
         c.private_devices = true;
         c.protect_kernel_tunables = true;
         c.protect_control_groups = true;
         c.private_tmp = true;
-        context["private_tmp"] = json!(private);
+        context["private_tmp"] = json!({ "tmp": tmp, "var_tmp": var_tmp });
     });
     assert_eq!((code, report), (0, Value::Null));
     assert_eq!(output, "6\nnull-ok\ntmp-rw\n");
     assert!(folder.join("tmp/x").exists());
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_private_tmp_that_is_a_link_or_somebody_elses_ends_the_start_with_226() {
+    if !is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (link, others) = (folder.path().join("link"), folder.path().join("others"));
+    std::os::unix::fs::symlink("/etc", &link).unwrap();
+    std::fs::create_dir(&others).unwrap();
+    std::os::unix::fs::chown(&others, Some(1), Some(1)).unwrap();
+    for planted in [link, others] {
+        let (code, _, _) = run("true", |c, context| {
+            c.private_tmp = true;
+            context["private_tmp"] = json!({ "tmp": planted, "var_tmp": "/var/tmp" });
+        });
+        assert_eq!(code, 226, "{}", planted.display());
+    }
+}
+
+#[test]
+fn a_dynamic_user_has_the_number_that_it_was_given_and_the_name_of_its_unit() {
+    if !is_root() {
+        return;
+    }
+    let (code, output, _) = run("id -u; id -g; echo $USER", |c, context| {
+        c.dynamic_user = true;
+        context["dynamic_uid"] = json!(61200);
+    });
+    assert_eq!((code, output.as_str()), (0, "61200\n61200\nt\n"));
 }
 
 #[test]

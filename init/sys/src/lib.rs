@@ -15,6 +15,7 @@ pub mod clock;
 pub mod crash;
 pub mod exec;
 pub mod files;
+pub mod folders;
 pub mod mapping;
 pub mod memory;
 pub mod message;

@@ -32,8 +32,7 @@ fn collect(cgroups: &Cgroups, path: &str, rows: &mut Vec<Value>) {
         }
     }
     for child in cgroups.children(path) {
-        let below = format!("{}/{child}", path.trim_end_matches('/'));
-        collect(cgroups, &below, rows);
+        collect(cgroups, &child, rows);
     }
 }
 
@@ -77,7 +76,32 @@ fn quote(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::quote;
+    use super::*;
+
+    #[test]
+    fn processes_of_the_cgroups_below_are_listed_with_their_own_paths() {
+        let tree = tempfile::tempdir().unwrap();
+        let me = std::process::id();
+        for path in ["a.slice", "a.slice/b.service", "a.slice/b.service/sub"] {
+            std::fs::create_dir_all(tree.path().join(path)).unwrap();
+            let text = if path.ends_with("sub") {
+                format!("{me}\n")
+            } else {
+                String::new()
+            };
+            std::fs::write(tree.path().join(path).join("cgroup.procs"), text).unwrap();
+        }
+        let cgroups = Cgroups::at(tree.path());
+        let row = Value::Struct(vec![
+            "/a.slice/b.service/sub".into(),
+            me.into(),
+            command_line(me).into(),
+        ]);
+        for path in ["/", "/a.slice", "/a.slice/b.service"] {
+            let expected = Value::array("(sus)", vec![row.clone()]);
+            assert_eq!(list(&cgroups, path), expected, "{path}");
+        }
+    }
 
     #[test]
     fn words_that_a_shell_would_split_are_quoted() {

@@ -43,12 +43,21 @@ pub(crate) struct Context {
     pub watchdog_usec: Option<u64>,
     /// Whether this is the main process: it gets the terminal.
     pub main: bool,
-    /// Folder for this unit's private /tmp, if it has one.
-    pub private_tmp: Option<String>,
+    /// This unit's own /tmp and /var/tmp, if it has them.
+    pub private_tmp: Option<PrivateTmp>,
+    /// The number that `DynamicUser=` got.
+    pub dynamic_uid: Option<u32>,
     /// Which kernel log or journal the output goes to when the journal is not there yet.
     pub container: bool,
     /// The settings of the unit.
     pub exec: Shared<ExecConfig>,
+}
+
+/// Folders that lie over /tmp and /var/tmp for one unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PrivateTmp {
+    pub tmp: String,
+    pub var_tmp: String,
 }
 
 /// A step that failed.

@@ -45,13 +45,15 @@ fn unknown(kind: &str, name: &str) -> io::Error {
 /// Looks up what the unit names.
 pub(crate) fn resolve(context: &Context, accounts: &Accounts) -> Result<Who, Failed> {
     let config = &context.exec;
-    let user = match config.user.as_deref() {
-        Some(name) => {
-            let found = accounts.user(name).ok_or_else(|| unknown("user", name));
+    let user = match (config.user.as_deref(), context.dynamic_uid) {
+        // No account has this name; otherwise PID 1 gives no number, and the account is taken.
+        (name, Some(uid)) => Some(dynamic(dynamic_name(name, &context.unit), uid)),
+        (None, None) if !config.dynamic_user => None,
+        (name, None) => {
+            let name = dynamic_name(name, &context.unit);
+            let found = accounts.user(&name).ok_or_else(|| unknown("user", &name));
             Some(found.step(code::USER, || format!("find user {name}"))?)
         }
-        None if config.dynamic_user => Some(dynamic(&context.unit)),
-        None => None,
     };
     let group_id = |name: &str| {
         accounts
@@ -60,6 +62,10 @@ pub(crate) fn resolve(context: &Context, accounts: &Accounts) -> Result<Who, Fai
             .step(code::GROUP, || format!("find group {name}"))
     };
     let gid = match config.group.as_deref() {
+        // The group of a user that is made for this unit alone, by its name.
+        Some(name) if context.dynamic_uid.is_some() && accounts.group(name).is_none() => {
+            user.as_ref().map_or(0, |user| user.gid)
+        }
         Some(name) => group_id(name)?,
         None => user.as_ref().map_or(0, |user| user.gid),
     };
@@ -82,15 +88,14 @@ pub(crate) fn resolve(context: &Context, accounts: &Accounts) -> Result<Who, Fai
     })
 }
 
-/// `DynamicUser=`: a number of its own in the range that systemd uses, made from the unit's name.
-fn dynamic(unit: &str) -> User {
-    const FIRST: u32 = 61184;
-    const COUNT: u32 = 65519 - FIRST;
-    let hash = unit.bytes().fold(5381_u32, |hash, byte| {
-        hash.wrapping_mul(33) ^ u32::from(byte)
-    });
-    let uid = FIRST + hash % COUNT;
-    let name = unit.split(['.', '@']).next().unwrap_or(unit).to_owned();
+/// What `DynamicUser=` calls its user: `User=`, or the unit's name up to its instance or suffix.
+pub(crate) fn dynamic_name(user: Option<&str>, unit: &str) -> String {
+    let prefix = || unit.split(['.', '@']).next().unwrap_or(unit);
+    user.unwrap_or_else(prefix).to_owned()
+}
+
+/// A user without an account.
+fn dynamic(name: String, uid: u32) -> User {
     User {
         name,
         uid,

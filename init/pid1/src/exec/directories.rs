@@ -1,10 +1,10 @@
 //! `RuntimeDirectory=` and its siblings: made as root, given to the user, named in the environment.
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
+use init_sys::folders;
 use unit_file::{DirectorySet, ExecConfig};
 
 use super::credentials::Who;
@@ -62,7 +62,8 @@ pub(crate) fn make(config: &ExecConfig, who: &Who) -> Result<Made, Failed> {
             let path = Path::new(place).join(name);
             // A configuration folder belongs to root, as systemd leaves it.
             let owner = (place != "/etc").then_some(who);
-            one(&path, set.mode, owner).step(exit, || format!("make {}", path.display()))?;
+            one(Path::new(place), Path::new(name), set.mode, owner)
+                .step(exit, || format!("make {}", path.display()))?;
             folders.push(path);
         }
         for (name, link) in &set.links {
@@ -78,39 +79,41 @@ pub(crate) fn make(config: &ExecConfig, who: &Who) -> Result<Made, Failed> {
     Ok(made)
 }
 
-fn one(path: &Path, mode: u32, owner: Option<&Who>) -> io::Result<()> {
-    if let Some(parent) = path.parent() {
-        // The umask of the unit must not reach the parents.
-        let old = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-        let made = DirBuilder::new().recursive(true).mode(0o755).create(parent);
-        let _ = rustix::process::umask(old);
-        made?;
+/// One folder below its place. What lies between may belong to the unit's user, so a link there is
+/// an error and no way.
+fn one(place: &Path, name: &Path, mode: u32, owner: Option<&Who>) -> io::Result<()> {
+    let folder = folders::make_below(place, name, mode)?;
+    rustix::fs::fchmod(&folder, rustix::fs::Mode::from_raw_mode(mode))?;
+    match owner {
+        Some(who) => folders::give_tree(folder, who.uid(), who.gid),
+        None => Ok(()),
     }
-    match DirBuilder::new().mode(mode).create(path) {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
-        other => other?,
-    }
-    fs::set_permissions(path, Permissions::from_mode(mode))?;
-    let Some(who) = owner else { return Ok(()) };
-    give(path, who.uid(), who.gid)
 }
 
-/// Gives a tree to its owner if the folder itself has another (a renumbered user).
-fn give(path: &Path, uid: u32, gid: u32) -> io::Result<()> {
-    use std::os::unix::fs::MetadataExt;
-    let now = fs::metadata(path)?;
-    if now.uid() == uid && now.gid() == gid {
-        return Ok(());
-    }
-    give_all(path, uid, gid)
-}
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
 
-fn give_all(path: &Path, uid: u32, gid: u32) -> io::Result<()> {
-    if fs::symlink_metadata(path)?.is_dir() {
-        for entry in fs::read_dir(path)?.flatten() {
-            give_all(&entry.path(), uid, gid)?;
+    use super::*;
+
+    #[test]
+    fn a_link_in_the_place_of_a_units_folder_is_refused_and_its_target_left_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let target = place.path().join("target");
+        fs::create_dir_all(target.join("bar")).unwrap();
+        fs::set_permissions(&target, Permissions::from_mode(0o700)).unwrap();
+        fs::create_dir(place.path().join("foo")).unwrap();
+        std::os::unix::fs::symlink(&target, place.path().join("foo/bar")).unwrap();
+        std::os::unix::fs::symlink(&target, place.path().join("link")).unwrap();
+        for name in ["foo/bar", "link", "link/bar"] {
+            let refused = one(place.path(), Path::new(name), 0o755, None).unwrap_err();
+            assert!(matches!(refused.raw_os_error(), Some(20 | 40)), "{name}");
         }
-        return chown(path, Some(uid), Some(gid));
+        let mode = fs::metadata(&target).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        one(place.path(), Path::new("new/sub"), 0o750, None).unwrap();
+        let mode = fs::metadata(place.path().join("new/sub")).unwrap();
+        assert_eq!(mode.permissions().mode() & 0o777, 0o750);
     }
-    std::os::unix::fs::lchown(path, Some(uid), Some(gid))
 }

@@ -8,7 +8,7 @@
 
 pub(crate) mod capabilities;
 pub(crate) mod context;
-mod credentials;
+pub(crate) mod credentials;
 pub(crate) mod directories;
 mod environment;
 mod limits;

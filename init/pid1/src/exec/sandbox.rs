@@ -3,14 +3,16 @@
 use std::ffi::CString;
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use init_sys::folders;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change, mount_move};
 use rustix::thread::UnshareFlags;
 use unit_file::{ExecConfig, MountPropagation, ProtectHome, ProtectSystem, SandboxPath};
 
-use super::context::Context;
+use super::context::{Context, PrivateTmp};
 use super::credentials::Who;
 use super::directories::Made;
 use super::{Failed, Step, code};
@@ -66,9 +68,8 @@ pub(crate) fn enter(context: &Context, who: &Who, directories: &Made) -> Result<
         )
         .step(code::NAMESPACE, || format!("mount a tmpfs on {}", tmp.path))?;
     }
-    if let Some(folder) = &context.private_tmp {
-        private_tmp(Path::new(folder))
-            .step(code::NAMESPACE, || "make a private /tmp".to_owned())?;
+    if let Some(own) = &context.private_tmp {
+        private_tmp(own).step(code::NAMESPACE, || "make a private /tmp".to_owned())?;
     }
     if config.private_devices {
         private_devices().step(code::NAMESPACE, || "make a private /dev".to_owned())?;
@@ -127,22 +128,20 @@ fn binds(config: &ExecConfig) -> Result<(), Failed> {
     Ok(())
 }
 
-/// `FOLDER/tmp` over /tmp and `FOLDER/var-tmp` over /var/tmp; all processes of the unit share them.
-fn private_tmp(folder: &Path) -> io::Result<()> {
-    for (name, over) in [("tmp", "/tmp"), ("var-tmp", "/var/tmp")] {
-        let path = folder.join(name);
-        if !path.is_dir() {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(folder)?;
-            match DirBuilder::new().mode(0o1777).create(&path) {
-                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
-                _ => {}
-            }
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o1777))?;
+/// The unit's own folders over /tmp and /var/tmp; all its processes share them. PID 1 made them under
+/// names that nobody could foresee; one that is a link, or not root's, is not what PID 1 made.
+fn private_tmp(own: &PrivateTmp) -> io::Result<()> {
+    let open = |path: &str| -> io::Result<OwnedFd> {
+        let folder = folders::open(Path::new(path))?;
+        if rustix::fs::fstat(&folder)?.st_uid != rustix::process::geteuid().as_raw() {
+            return Err(io::Error::from(io::ErrorKind::PermissionDenied));
         }
-        bind(&path, Path::new(over), false)?;
+        Ok(folder)
+    };
+    // Both before the first mount: it hides what lies below /tmp.
+    for (folder, over) in [(open(&own.tmp)?, "/tmp"), (open(&own.var_tmp)?, "/var/tmp")] {
+        let opened = format!("/proc/self/fd/{}", folder.as_raw_fd());
+        bind(Path::new(&opened), Path::new(over), false)?;
     }
     Ok(())
 }

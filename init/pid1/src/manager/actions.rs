@@ -79,8 +79,10 @@ impl Manager {
                 config,
                 keep_runtime,
             } => {
-                let boot_id = self.world.machine.facts.boot_id.clone().unwrap_or_default();
-                spawner::clean_up(&unit, &config.exec, keep_runtime, &boot_id);
+                if !keep_runtime {
+                    spawner::clean_up(&config.exec);
+                }
+                self.private.take_back(&unit);
             }
             Action::RemoveFile { path } => {
                 let _ = fs::remove_file(path);
@@ -161,7 +163,11 @@ impl Manager {
             .filter_map(|word| word.split_once('='))
             .map(|(name, value)| (name.to_owned(), value.to_owned()));
         let manager = manager.collect();
-        match spawner::start(spawn, &self.world, &self.fds, manager) {
+        let boot_id = self.world.machine.facts.boot_id.as_deref();
+        let given = self
+            .private
+            .give(&spawn.unit, &spawn.config.exec, boot_id.unwrap_or_default());
+        match spawner::start(spawn, &self.world, &self.fds, manager, given) {
             Ok(child) => {
                 let source = Source::Exec(child.pid);
                 if self.poll.add(child.report.as_fd(), source).is_ok() {

@@ -13,6 +13,7 @@ mod journal;
 mod notify;
 mod paths;
 mod poll;
+mod private;
 mod reexec;
 mod signals;
 mod sockets;
@@ -84,6 +85,7 @@ pub(crate) struct Manager {
     /// Reports of exec helpers that have not reached execve yet.
     starting: HashMap<u32, OwnedFd>,
     idle: Vec<OwnedFd>,
+    private: private::Private,
     sockets: BTreeMap<String, OpenSockets>,
     watchers: BTreeMap<String, paths::Watcher>,
     pid_files: BTreeMap<String, OwnedFd>,
@@ -164,6 +166,7 @@ impl Manager {
             devices: devices::Devices::new(place),
             starting: HashMap::new(),
             idle: Vec::new(),
+            private: private::Private::default(),
             sockets: BTreeMap::new(),
             watchers: BTreeMap::new(),
             pid_files: BTreeMap::new(),

@@ -12,6 +12,7 @@ use rustix::fs::MemfdFlags;
 use serde::{Deserialize, Serialize};
 use unit_engine::{FdHandle, Snapshot};
 
+use super::private::Private;
 use super::{BootTimes, Manager};
 
 /// The word in front of the number of the state's descriptor.
@@ -28,6 +29,7 @@ struct State {
     first_boot: bool,
     handles: Vec<(u64, RawFd)>,
     sockets: Vec<(String, Vec<u64>)>,
+    private: Private,
     notify: Option<RawFd>,
     bus: Vec<(String, RawFd)>,
 }
@@ -41,6 +43,7 @@ pub(crate) struct Kept {
     pub(crate) first_boot: bool,
     handles: Vec<(u64, OwnedFd)>,
     sockets: Vec<(String, Vec<u64>)>,
+    private: Private,
     pub(super) notify: Option<OwnedFd>,
     /// Listening sockets of the bus, by name.
     pub(crate) bus: Vec<(String, OwnedFd)>,
@@ -72,6 +75,7 @@ impl Kept {
                 .filter_map(|(handle, number)| Some((*handle, take(*number)?)))
                 .collect(),
             sockets: state.sockets,
+            private: state.private,
             notify: state.notify.and_then(take),
             bus: state
                 .bus
@@ -85,6 +89,7 @@ impl Kept {
 impl Manager {
     /// Puts back what is not the engine's.
     pub(super) fn take_over(&mut self, kept: Kept) {
+        self.private = kept.private;
         for (handle, fd) in kept.handles {
             self.fds.restore(FdHandle(handle), fd);
         }
@@ -167,6 +172,7 @@ impl Manager {
             first_boot: self.world.machine.first_boot,
             handles,
             sockets,
+            private: self.private.clone(),
             notify: Some(keep(self.notify.as_fd())?),
             bus: listeners,
         };

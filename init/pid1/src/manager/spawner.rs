@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+use init_sys::folders;
 use init_sys::spawn::{Spawn as Start, c_string, spawn};
 use rustix::fs::MemfdFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -12,6 +13,7 @@ use unit_engine::{Spawn, SpawnError};
 use unit_file::{EnvironmentFile, ExecConfig, Privileges, StandardInput, StandardOutput};
 
 use super::fds::Fds;
+use super::private::Given;
 use super::world::RealWorld;
 use crate::boot::Place;
 use crate::exec::context::Context;
@@ -101,25 +103,11 @@ fn unit_environment(config: &ExecConfig, manager: &Variables) -> Result<Variable
     Ok(all)
 }
 
-/// Folder of a unit's private /tmp: one for all its processes of one run.
-pub(crate) fn private_tmp(unit: &str, boot_id: &str) -> String {
-    let name: String = unit
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || "-_.@:".contains(c) {
-                c
-            } else {
-                '_'
-            }
-        })
-        .collect();
-    format!("/tmp/systemd-private-{boot_id}-{name}")
-}
-
 fn context(
     spawn: &Spawn,
     world: &RealWorld,
     manager: Variables,
+    given: Given,
     connection: bool,
     stdio: [bool; 3],
 ) -> Result<Context, StartError> {
@@ -130,7 +118,6 @@ fn context(
         process_environment.push(("NOTIFY_SOCKET".to_owned(), super::notify::PATH.to_owned()));
     }
     let flags = spawn.command.flags;
-    let boot_id = world.machine.facts.boot_id.clone().unwrap_or_default();
     Ok(Context {
         unit: spawn.unit.to_string(),
         program: spawn.command.path.clone(),
@@ -147,9 +134,8 @@ fn context(
         idle: spawn.idle,
         watchdog_usec: spawn.watchdog_usec.filter(|_| spawn.main),
         main: spawn.main,
-        private_tmp: config
-            .private_tmp
-            .then(|| private_tmp(&spawn.unit, &boot_id)),
+        private_tmp: given.tmp,
+        dynamic_uid: given.uid,
         container: world.machine.place == Place::Container,
         exec: config.clone(),
     })
@@ -195,12 +181,14 @@ pub(crate) fn start(
     world: &RealWorld,
     fds: &Fds,
     manager: Variables,
+    given: io::Result<Given>,
 ) -> Result<Child, StartError> {
     let connection = wanted.connection.and_then(|handle| fds.get(handle));
     let prepare = StartError::Prepare;
+    let private = given.map_err(prepare)?;
     let stdio = clients_own(&wanted.config.exec).map_err(prepare)?;
     let given = [0, 1, 2].map(|at| stdio.get(at).is_some_and(Option::is_some));
-    let context = context(wanted, world, manager, connection.is_some(), given)?;
+    let context = context(wanted, world, manager, private, connection.is_some(), given)?;
     let context_fd = context
         .encode()
         .and_then(|text| memory(&text))
@@ -257,21 +245,13 @@ pub(crate) fn start(
     })
 }
 
-/// Removes what the settings of a unit made and what ends with it.
-pub(crate) fn clean_up(unit: &str, config: &ExecConfig, keep_runtime: bool, boot_id: &str) {
-    if !keep_runtime {
-        for name in &config.runtime_directory.names {
-            // Paths of RuntimeDirectory= are relative and without dots: the loader saw to that.
-            let path = Path::new("/run").join(name);
-            if path.starts_with("/run") && path != Path::new("/run") {
-                let _ = std::fs::remove_dir_all(&path);
-            }
-        }
-        for (_, link) in &config.runtime_directory.links {
-            let _ = std::fs::remove_file(Path::new("/run").join(link));
-        }
+/// Removes the runtime directories of a unit.
+pub(crate) fn clean_up(config: &ExecConfig) {
+    let run = Path::new("/run");
+    for name in &config.runtime_directory.names {
+        let _ = folders::remove_below(run, Path::new(name));
     }
-    if config.private_tmp {
-        let _ = std::fs::remove_dir_all(private_tmp(unit, boot_id));
+    for (_, link) in &config.runtime_directory.links {
+        let _ = std::fs::remove_file(run.join(link));
     }
 }
