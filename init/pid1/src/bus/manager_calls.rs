@@ -12,9 +12,9 @@ use unit_file::UnitName;
 use super::Bus;
 use super::refusal::Refusal;
 use crate::manager::Manager;
+pub(super) use lookup::unit_of_pid;
 use lookup::{
     by_cgroup, by_invocation, by_names, by_pidfd, dump, jobs, list, loaded, path_of, processes_of,
-    unit_of_pid,
 };
 
 type Answer = Result<Vec<Value>, Refusal>;

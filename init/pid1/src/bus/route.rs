@@ -5,10 +5,12 @@ use init_api::bus as names;
 
 use super::connection::Side;
 use super::refusal::Refusal;
-use super::{Bus, access, driver, introspect, job, properties};
+use super::{Bus, access, driver, introspect, job, manager_calls, properties};
 use crate::manager::Manager;
 
 const DRIVER: &str = "org.freedesktop.DBus";
+/// The unit that the caller runs in: how systemd-run of 257 learns the invocation of the scope it has made.
+const OWN_UNIT: &str = "/org/freedesktop/systemd1/unit/self";
 
 /// What an object path stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +80,7 @@ impl Bus {
                 return Err(driver::unknown_service(to));
             }
         }
-        let (uid, side) = (connection.uid, connection.side);
+        let (uid, pid, side) = (connection.uid, connection.pid, connection.side);
         let fds = connection.take_fds(message.unix_fds);
         access::check(uid, side, interface, member)?;
         match interface {
@@ -86,7 +88,11 @@ impl Bus {
             "org.freedesktop.DBus.Introspectable" => return introspect::call(manager, path),
             _ => {}
         }
-        let object = object(path).ok_or_else(|| Refusal::unknown_object(path))?;
+        let object = if path == OWN_UNIT {
+            Object::Unit(manager_calls::unit_of_pid(manager, pid)?)
+        } else {
+            object(path).ok_or_else(|| Refusal::unknown_object(path))?
+        };
         if interface == names::PROPERTIES {
             return properties::call(manager, &object, member, &message.body);
         }

@@ -65,7 +65,7 @@ pub(super) fn list(manager: &Manager, states: &[String], patterns: &[String]) ->
     Ok(vec![Value::array(ROWS, rows)])
 }
 
-pub(super) fn unit_of_pid(manager: &Manager, pid: u32) -> Result<String, Refusal> {
+pub(in crate::bus) fn unit_of_pid(manager: &Manager, pid: u32) -> Result<String, Refusal> {
     let engine = manager.engine();
     let by_cgroup = || {
         manager

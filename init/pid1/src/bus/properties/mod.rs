@@ -100,6 +100,31 @@ pub(super) fn call(
     }
 }
 
+/// The interfaces by which an object has properties.
+pub(super) fn interfaces(object: &Object) -> Vec<String> {
+    match object {
+        Object::Manager => vec![names::MANAGER.to_owned()],
+        Object::LogControl => vec!["org.freedesktop.LogControl1".to_owned()],
+        Object::Job(_) => vec![names::JOB.to_owned()],
+        Object::Unit(name) => {
+            let kind = name
+                .rsplit_once('.')
+                .and_then(|(_, suffix)| UnitType::from_suffix(suffix));
+            let own = kind.map(type_interface);
+            own.into_iter().chain([names::UNIT.to_owned()]).collect()
+        }
+    }
+}
+
+/// All properties of one of them.
+pub(super) fn of(
+    manager: &mut Manager,
+    object: &Object,
+    interface: &str,
+) -> Result<Vec<(String, Value)>, Refusal> {
+    sheet(manager, object, interface, None)
+}
+
 /// The few properties that may be set are accepted where setting them has no effect here; all
 /// others are read-only.
 fn set(object: &Object, name: &str) -> Result<Vec<Value>, Refusal> {
