@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify;
 
 use crate::entry::{Cursor, Entry};
+use crate::find::Finder;
 use crate::order::{Moment, merge};
 use crate::query::{Expression, of_unit};
 use crate::reader::{ReadError, Reader};
@@ -79,8 +80,148 @@ pub struct Boot {
 struct Open {
     reader: Reader,
     inode: (u64, u64),
+    seqnum_id: [u8; 16],
     /// How many entries `poll` has shown.
     seen: u64,
+    /// Whether only what was seen is to be shown by `walk`.
+    shown: bool,
+}
+
+impl Open {
+    /// The offsets between which entries are looked for; `None` when there can be none.
+    fn range(&self, query: &Query) -> Option<(u64, u64)> {
+        let reader = &self.reader;
+        let all = reader.everything();
+        let first = |reached: &dyn Fn(u64) -> bool| all.first_where(reader, reached);
+        let time = |offset| {
+            let moment = reader.moment_of(offset);
+            moment.map_or((u64::MAX, u64::MAX), |m| (m.realtime, m.seqnum))
+        };
+        let mut from = 0;
+        let mut end = if self.shown { self.seen } else { all.len() };
+        if let Some(since) = query.since {
+            from = from.max(first(&|offset| time(offset).0 >= since));
+        }
+        if let Some(until) = query.until {
+            end = end.min(first(&|offset| time(offset).0 > until));
+        }
+        if let Some(cursor) = query.after {
+            from = from.max(if cursor.seqnum_id == self.seqnum_id {
+                first(&|offset| time(offset).1 > cursor.seqnum)
+            } else {
+                first(&|offset| time(offset).0 > cursor.realtime)
+            });
+        }
+        let last = end.checked_sub(1).filter(|last| from <= *last)?;
+        let to = if end == all.len() {
+            u64::MAX
+        } else {
+            all.get(reader, last)?
+        };
+        Some((all.get(reader, from)?, to))
+    }
+}
+
+/// How many new entries of one file `poll` gives at most at a time.
+const POLL_MAX: u64 = 4096;
+
+/// What is left to walk through in one file.
+#[derive(Debug)]
+struct Part {
+    file: usize,
+    finder: Finder,
+    /// First and last offset, both inclusive, that are still to be looked at.
+    from: u64,
+    to: u64,
+    next: Option<Position>,
+}
+
+/// Selected entries, one after the other; it holds one place of each file. See [`Journal::walk`].
+#[derive(Debug)]
+pub struct Walk<'a> {
+    journal: &'a Journal,
+    parts: Vec<Part>,
+    backwards: bool,
+}
+
+impl Part {
+    fn advance(&mut self, journal: &Journal, backwards: bool) {
+        self.next = None;
+        let Some(open) = journal.files.get(self.file) else {
+            return;
+        };
+        while self.from <= self.to {
+            let found = if backwards {
+                self.finder.at_or_before(&open.reader, self.to)
+            } else {
+                self.finder.at_or_after(&open.reader, self.from)
+            };
+            let Some(offset) = found.filter(|o| (self.from..=self.to).contains(o)) else {
+                return;
+            };
+            if backwards {
+                let Some(to) = offset.checked_sub(1) else {
+                    return;
+                };
+                self.to = to;
+            } else {
+                // Nothing lies behind the last offset that there is.
+                let Some(from) = offset.checked_add(1) else {
+                    return;
+                };
+                self.from = from;
+            }
+            // An entry that cannot be read is passed over.
+            if let Some(moment) = open.reader.moment_of(offset) {
+                self.next = Some(Position {
+                    file: self.file,
+                    offset,
+                    moment,
+                });
+                return;
+            }
+        }
+    }
+}
+
+impl Iterator for Walk<'_> {
+    type Item = Position;
+
+    fn next(&mut self) -> Option<Position> {
+        let backwards = self.backwards;
+        let comes_first = |place: &Position, known: &Position| {
+            let order = place.moment.order(&known.moment);
+            if backwards {
+                order.is_gt()
+            } else {
+                order.is_lt()
+            }
+        };
+        let better = |best: Option<(usize, Position)>, next: (usize, Position)| match best {
+            Some(best) if !comes_first(&next.1, &best.1) => best,
+            _ => next,
+        };
+        // The order between writers may go round in a circle; within one it never does. So the first of each writer
+        // is found, whose parts stand together, and then the first of these.
+        let mut best: Option<(usize, Position)> = None;
+        let mut of_writer: Option<(usize, Position)> = None;
+        for (index, part) in self.parts.iter().enumerate() {
+            let Some(place) = part.next else { continue };
+            let other =
+                of_writer.filter(|(_, known)| known.moment.seqnum_id != place.moment.seqnum_id);
+            if let Some(first) = other {
+                best = Some(better(best, first));
+                of_writer = None;
+            }
+            of_writer = Some(better(of_writer, (index, place)));
+        }
+        if let Some(first) = of_writer {
+            best = Some(better(best, first));
+        }
+        let (index, place) = best?;
+        self.parts.get_mut(index)?.advance(self.journal, backwards);
+        Some(place)
+    }
 }
 
 /// The journal: every readable file of a source.
@@ -129,9 +270,11 @@ impl Journal {
             }
             match Reader::open(&path) {
                 Ok(reader) => self.files.push(Open {
+                    seqnum_id: reader.header().map(|h| h.seqnum_id).unwrap_or_default(),
                     reader,
                     inode,
                     seen: 0,
+                    shown: false,
                 }),
                 Err(problem) => self.problems.push(problem),
             }
@@ -141,48 +284,45 @@ impl Journal {
     /// Selects entries, oldest first.
     #[must_use]
     pub fn select(&self, query: &Query) -> Vec<Position> {
-        let mut all = Vec::new();
-        for (file, open) in self.files.iter().enumerate() {
-            let places = open
-                .reader
-                .select(&query.expression)
-                .into_iter()
-                .filter_map(|offset| {
-                    Some(Position {
-                        file,
-                        offset,
-                        moment: open.reader.moment_of(offset)?,
-                    })
-                });
-            let mut places: Vec<Position> =
-                places.filter(|place| self.wanted(place, query)).collect();
-            if let Limit::Last(count) = query.limit {
-                places.drain(..places.len().saturating_sub(count));
-            }
-            all.extend(places);
-        }
-        let mut all = merge(all, |place| place.moment);
         match query.limit {
-            Limit::None => {}
-            Limit::First(count) => all.truncate(count),
+            Limit::None => self.walk(query, false).collect(),
+            Limit::First(count) => self.walk(query, false).take(count).collect(),
             Limit::Last(count) => {
-                all.drain(..all.len().saturating_sub(count));
+                let mut last: Vec<Position> = self.walk(query, true).take(count).collect();
+                last.reverse();
+                last
             }
         }
-        all
     }
 
-    fn wanted(&self, place: &Position, query: &Query) -> bool {
-        query
-            .since
-            .is_none_or(|since| place.moment.realtime >= since)
-            && query
-                .until
-                .is_none_or(|until| place.moment.realtime <= until)
-            && query.after.is_none_or(|cursor| {
-                self.entry(place)
-                    .is_some_and(|entry| cursor.is_before(&entry))
+    /// Walks through what `query` selects (its limit is the caller's), the newest first when `backwards`. Nothing
+    /// is collected: memory does not grow with the journal, and the first entry is there at once.
+    #[must_use]
+    pub fn walk(&self, query: &Query, backwards: bool) -> Walk<'_> {
+        let mut parts: Vec<Part> = self
+            .files
+            .iter()
+            .enumerate()
+            .filter_map(|(file, open)| {
+                let (from, to) = open.range(query)?;
+                Some(Part {
+                    file,
+                    finder: open.reader.find(&query.expression),
+                    from,
+                    to,
+                    next: None,
+                })
             })
+            .collect();
+        for part in &mut parts {
+            part.advance(self, backwards);
+        }
+        parts.sort_by_key(|part| part.next.map(|place| place.moment.seqnum_id));
+        Walk {
+            journal: self,
+            parts,
+            backwards,
+        }
     }
 
     /// The entry at a place.
@@ -191,33 +331,31 @@ impl Journal {
         self.files.get(place.file)?.reader.entry(place.offset)
     }
 
-    /// Marks everything there is now as seen; `poll` shows what comes after.
+    /// Marks everything there is now as seen: `walk` and `select` show that, `poll` shows what comes after.
     pub fn skip_to_end(&mut self) {
         for open in &mut self.files {
             open.seen = open.reader.count();
+            open.shown = true;
         }
     }
 
-    /// Entries that appeared since the last call, oldest first.
+    /// Entries that appeared since the last call, oldest first, and not too many at once. Nothing means that there
+    /// is nothing new.
     #[must_use]
     pub fn poll(&mut self) -> Vec<Entry> {
         self.scan();
         let mut new = Vec::new();
-        for open in &mut self.files {
+        self.files.retain_mut(|open| {
             if open.reader.refresh().is_err() {
-                continue;
+                return true;
             }
             let count = open.reader.count();
-            if count > open.seen {
-                new.extend(
-                    open.reader
-                        .entries_from(open.seen)
-                        .into_iter()
-                        .filter_map(|o| open.reader.entry(o)),
-                );
-                open.seen = count;
-            }
-        }
+            let offsets = open.reader.entries_from(open.seen, POLL_MAX);
+            open.seen += u64::try_from(offsets.len()).unwrap_or(0);
+            new.extend(offsets.iter().filter_map(|o| open.reader.entry(*o)));
+            // A file that was removed is let go once all of it was shown: it takes room on the disk until then.
+            open.seen < count || !open.reader.is_removed()
+        });
         merge(new, |entry| Moment::from(entry))
     }
 
@@ -266,9 +404,12 @@ impl Journal {
                 };
                 let mut field = b"_BOOT_ID=".to_vec();
                 field.extend(&value);
-                let places = open.reader.select(&Expression::Field(field));
-                let time = |offset: Option<&u64>| Some(open.reader.moment_of(*offset?)?.realtime);
-                let (Some(first), Some(last)) = (time(places.first()), time(places.last())) else {
+                let time = |offset| Some(open.reader.moment_of(offset)?.realtime);
+                let Some((first, last)) = open
+                    .reader
+                    .ends_of(&field)
+                    .and_then(|(first, last)| Some((time(first)?, time(last)?)))
+                else {
                     continue;
                 };
                 let boot = boots.entry(id).or_insert(Boot { id, first, last });

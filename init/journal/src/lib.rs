@@ -11,6 +11,7 @@
 //! ```
 
 pub mod entry;
+pub mod find;
 mod hash;
 pub mod journal;
 mod layout;

@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use init_sys::mapping::SharedMapping;
 
 use crate::entry::Entry;
+use crate::find::{Finder, List};
 use crate::hash::hash;
 use crate::layout::{
     DATA, ENTRY, ENTRY_ARRAY, FIELD, HEADER_SIZE_MIN, OBJECT_HEAD, SIGNATURE, array, data, entry,
@@ -136,41 +138,64 @@ impl Reader {
         self.map.u64(header::N_ENTRIES).unwrap_or_default()
     }
 
-    /// Offsets of the entries that `expression` selects, in the order they were written.
+    /// Offsets of the entries that `expression` selects, in the order they were written. For whole files use
+    /// [`Self::find`], which holds no list.
     #[must_use]
     pub fn select(&self, expression: &Expression) -> Vec<u64> {
+        let finder = self.find(expression);
+        let mut all = Vec::new();
+        let mut from = 0;
+        while let Some(offset) = finder.at_or_after(self, from) {
+            all.push(offset);
+            let Some(next) = offset.checked_add(1) else {
+                break;
+            };
+            from = next;
+        }
+        all
+    }
+
+    /// Prepares a search for what `expression` selects among the entries there are now.
+    #[must_use]
+    pub fn find(&self, expression: &Expression) -> Finder {
         match expression {
-            Expression::Everything => self.chain(header::ENTRY_ARRAY, self.count()),
-            Expression::Field(payload) => self.entries_of(payload).unwrap_or_default(),
-            Expression::Any(parts) => {
-                let mut all: Vec<u64> = parts.iter().flat_map(|part| self.select(part)).collect();
-                all.sort_unstable();
-                all.dedup();
-                all
-            }
+            Expression::Everything => Finder::list(self.everything()),
+            Expression::Field(payload) => Finder::list(self.list_of(payload).unwrap_or_default()),
+            Expression::Any(parts) => Finder::any(parts.iter().map(|p| self.find(p)).collect()),
             Expression::All(parts) => {
-                let mut parts = parts.iter().filter(|part| **part != Expression::Everything);
-                let Some(first) = parts.next() else {
-                    return self.select(&Expression::Everything);
-                };
-                let mut both = self.select(first);
-                for part in parts {
-                    if both.is_empty() {
-                        break;
+                let mut all: Vec<Finder> = parts
+                    .iter()
+                    .filter(|part| **part != Expression::Everything)
+                    .map(|part| self.find(part))
+                    .collect();
+                match (all.pop(), all.is_empty()) {
+                    (None, _) => self.find(&Expression::Everything),
+                    (Some(only), true) => only,
+                    (Some(last), false) => {
+                        all.push(last);
+                        Finder::all(all)
                     }
-                    let other = self.select(part);
-                    both.retain(|offset| other.binary_search(offset).is_ok());
                 }
-                both
             }
         }
     }
 
-    /// Offsets of the entries from number `from` on (counted in this file).
+    /// All entries, as a list to search in.
+    pub(crate) fn everything(&self) -> List {
+        self.list(None, header::ENTRY_ARRAY, self.count())
+    }
+
+    pub(crate) fn map(&self) -> &SharedMapping {
+        &self.map
+    }
+
+    /// Offsets of at most `most` entries from number `from` on (counted in this file).
     #[must_use]
-    pub fn entries_from(&self, from: u64) -> Vec<u64> {
-        let mut all = self.chain(header::ENTRY_ARRAY, self.count());
-        all.split_off(usize::try_from(from).unwrap_or(usize::MAX).min(all.len()))
+    pub fn entries_from(&self, from: u64, most: u64) -> Vec<u64> {
+        let list = self.everything();
+        (from..self.count().min(from.saturating_add(most)))
+            .map_while(|number| list.get(self, number))
+            .collect()
     }
 
     /// When the entry at `offset` was written.
@@ -186,6 +211,14 @@ impl Reader {
         })
     }
 
+    /// Whether the file has no name any more.
+    #[must_use]
+    pub fn is_removed(&self) -> bool {
+        self.file
+            .metadata()
+            .is_ok_and(|metadata| metadata.nlink() == 0)
+    }
+
     /// The entry at `offset`.
     #[must_use]
     pub fn entry(&self, offset: u64) -> Option<Entry> {
@@ -193,7 +226,7 @@ impl Reader {
         let mut fields = Vec::new();
         let mut item = offset + entry::ITEMS;
         let mut left = self.map.len();
-        while item + entry::ITEM <= offset + size {
+        while item + entry::ITEM <= offset.saturating_add(size) {
             let field = self.payload(self.map.u64(item)?)?;
             left = left.checked_sub(field.len())?;
             fields.push(field);
@@ -245,7 +278,7 @@ impl Reader {
         Some(payload)
     }
 
-    fn entries_of(&self, payload: &[u8]) -> Option<Vec<u64>> {
+    fn list_of(&self, payload: &[u8]) -> Option<List> {
         let object = self.search(
             header::DATA_TABLE,
             header::DATA_TABLE_SIZE,
@@ -257,9 +290,47 @@ impl Reader {
         if count == 0 {
             return None;
         }
-        let mut entries = vec![self.map.u64(object + data::ENTRY)?];
-        entries.extend(self.chain(object + data::ENTRY_ARRAY, count - 1));
-        Some(entries)
+        let first = self.map.u64(object + data::ENTRY)?;
+        Some(self.list(Some(first), object + data::ENTRY_ARRAY, count - 1))
+    }
+
+    /// The first and the last entry that has this `FIELD=value`.
+    #[must_use]
+    pub fn ends_of(&self, payload: &[u8]) -> Option<(u64, u64)> {
+        let finder = Finder::list(self.list_of(payload)?);
+        Some((
+            finder.at_or_after(self, 0)?,
+            finder.at_or_before(self, u64::MAX)?,
+        ))
+    }
+
+    /// Up to `count` items of the chain of arrays that begins at the word `link`, and one before them.
+    fn list(&self, first: Option<u64>, link: u64, count: u64) -> List {
+        let mut list = List {
+            first,
+            arrays: Vec::new(),
+            count: 0,
+        };
+        // A file cannot hold more, whatever it says.
+        let most = u64::try_from(self.map.len()).unwrap_or(u64::MAX) / 8;
+        let count = count.min(most);
+        let mut object = self.map.u64(link).unwrap_or_default();
+        while object != 0 && list.count < count {
+            let Some(head) = self.map.object(object, ENTRY_ARRAY) else {
+                break;
+            };
+            let room = (head.size.saturating_sub(array::ITEMS) / 8).min(most);
+            let inside = object
+                .checked_add(array::ITEMS + room * 8)
+                .is_some_and(|end| end / 8 <= most);
+            if room == 0 || !inside {
+                break;
+            }
+            list.arrays.push((list.count, object + array::ITEMS));
+            list.count = count.min(list.count + room);
+            object = self.map.u64(object + array::NEXT).unwrap_or_default();
+        }
+        list
     }
 
     fn field(&self, name: &[u8]) -> Option<u64> {
@@ -283,7 +354,7 @@ impl Reader {
     ) -> Option<u64> {
         let hashed = hash(payload);
         let buckets = self.map.u64(table_size)? / 16;
-        let bucket = hashed.checked_rem(buckets)?.checked_mul(16)?;
+        let bucket = hashed.checked_rem(buckets)? * 16;
         let mut object = self.map.u64(self.map.u64(table)?.checked_add(bucket)?)?;
         let mut found = vec![0; payload.len()];
         let mut steps = 0;
@@ -301,39 +372,6 @@ impl Reader {
             steps += 1;
         }
         None
-    }
-
-    /// Up to `count` items of the chain of arrays that begins at the word `first`.
-    fn chain(&self, first: u64, count: u64) -> Vec<u64> {
-        let mut items = Vec::new();
-        // The count may be damaged, and the arrays a circle: there is room for so many, no more.
-        let mut left = count.min(u64::try_from(self.map.len()).unwrap_or(u64::MAX) / 8);
-        let mut object = self.map.u64(first).unwrap_or_default();
-        while object != 0 && left > 0 {
-            let Some(head) = self.map.object(object, ENTRY_ARRAY) else {
-                break;
-            };
-            let room = head.size.saturating_sub(array::ITEMS) / 8;
-            let here = room.min(left);
-            if here == 0 {
-                break;
-            }
-            let mut bytes = vec![0; usize::try_from(here * 8).unwrap_or_default()];
-            if self.map.bytes(object + array::ITEMS, &mut bytes).is_none() {
-                break;
-            }
-            items.extend(
-                bytes
-                    .as_chunks::<8>()
-                    .0
-                    .iter()
-                    .map(|word| u64::from_le_bytes(*word))
-                    .filter(|word| *word != 0),
-            );
-            left -= here;
-            object = self.map.u64(object + array::NEXT).unwrap_or_default();
-        }
-        items
     }
 }
 
@@ -372,7 +410,10 @@ impl Reader {
                 .ok_or_else(|| format!("no object at offset {offset}"))?;
             walk(offset, head);
             count += 1;
-            offset = crate::layout::align(offset + head.size);
+            offset = offset
+                .checked_add(head.size)
+                .and_then(|end| end.checked_next_multiple_of(8))
+                .ok_or_else(|| format!("the object at offset {offset} has no end"))?;
         }
         Ok(count)
     }

@@ -15,8 +15,7 @@ use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate, ftruncate, open};
 use crate::hash::hash;
 use crate::layout::{
     DATA, DATA_HASH_TABLE, ENTRY, ENTRY_ARRAY, FIELD, FIELD_HASH_TABLE, HEADER_SIZE, OBJECT_HEAD,
-    SIGNATURE, STATE_ARCHIVED, STATE_OFFLINE, STATE_ONLINE, align, array, data, entry, field,
-    header,
+    SIGNATURE, STATE_ARCHIVED, STATE_OFFLINE, STATE_ONLINE, array, data, entry, field, header,
 };
 use crate::window::Window;
 
@@ -66,6 +65,15 @@ pub struct Writer {
     end: u64,
     sequence: Sequence,
     last: Option<Stamp>,
+    undo: Undo,
+}
+
+/// What an unfinished append has overwritten in the part of the file that was there before.
+#[derive(Debug, Default)]
+struct Undo {
+    /// Zero while no append is under way.
+    before: u64,
+    words: Vec<(u64, [u8; 16], usize)>,
 }
 
 fn outside() -> io::Error {
@@ -104,6 +112,22 @@ impl Writer {
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC,
             mode,
         )?);
+        let made = Self::begin(path, file, machine_id, file_id, sequence);
+        if made.is_err() {
+            // A stump would be in the way of the next try and of every reader. That it cannot be removed is the
+            // smaller trouble of the two.
+            let _ = std::fs::remove_file(path);
+        }
+        made
+    }
+
+    fn begin(
+        path: &Path,
+        file: File,
+        machine_id: Id,
+        file_id: Id,
+        sequence: Sequence,
+    ) -> io::Result<Self> {
         fallocate(&file, FallocateFlags::empty(), 0, GROWTH)?;
         let map = map(&file, GROWTH)?;
         let mut new = Self {
@@ -113,6 +137,7 @@ impl Writer {
             end: HEADER_SIZE,
             sequence,
             last: None,
+            undo: Undo::default(),
         };
         new.put(0, &SIGNATURE)?;
         for (at, id) in [
@@ -198,7 +223,8 @@ impl Writer {
             map,
             end,
             sequence,
-            last: Some(last),
+            last: Some(last).filter(|last| last.realtime > 0),
+            undo: Undo::default(),
         };
         found.set_state(STATE_ONLINE).ok()?;
         Some(found)
@@ -214,6 +240,18 @@ impl Writer {
     #[must_use]
     pub fn used(&self) -> u64 {
         self.end
+    }
+
+    /// How many bytes of the file system the file takes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        length_of(&self.map)
+    }
+
+    /// When the newest entry was received.
+    #[must_use]
+    pub fn last(&self) -> Option<Stamp> {
+        self.last
     }
 
     /// Where a next file goes on counting.
@@ -249,6 +287,24 @@ impl Writer {
             at.monotonic = at.monotonic.max(last.monotonic);
         }
         let seqnum = self.sequence.last.checked_add(1).ok_or_else(outside)?;
+        self.undo = Undo {
+            before: self.end,
+            words: Vec::new(),
+        };
+        let done = self.whole_entry(seqnum, at, fields);
+        let undo = std::mem::take(&mut self.undo);
+        if let Err(e) = done {
+            self.take_back(&undo);
+            return Err(e);
+        }
+        self.sequence.last = seqnum;
+        self.last = Some(at);
+        // A mapped write wakes nobody: setting the same length does (inotify of `journalctl -f`).
+        ftruncate(&self.file, length_of(&self.map))?;
+        Ok(seqnum)
+    }
+
+    fn whole_entry(&mut self, seqnum: u64, at: Stamp, fields: &[Vec<u8>]) -> io::Result<()> {
         let mut items = Vec::with_capacity(fields.len());
         for payload in fields {
             items.push(self.data(payload)?);
@@ -260,12 +316,18 @@ impl Writer {
         for (offset, _) in &items {
             self.link_data(*offset, object)?;
         }
-        self.count_entry(seqnum, at, object)?;
-        self.sequence.last = seqnum;
-        self.last = Some(at);
-        // A mapped write wakes nobody: setting the same length does (inotify of `journalctl -f`).
-        ftruncate(&self.file, length_of(&self.map))?;
-        Ok(seqnum)
+        self.count_entry(seqnum, at, object)
+    }
+
+    /// Makes an append that failed half way undone, so that no object stays that nothing counts or points to.
+    fn take_back(&mut self, undo: &Undo) {
+        for (offset, bytes, length) in undo.words.iter().rev() {
+            // It was written a moment ago, so it lies inside.
+            let _ = self
+                .map
+                .write(*offset, bytes.get(..*length).unwrap_or_default());
+        }
+        self.end = undo.before;
     }
 
     /// Makes everything appended so far durable.
@@ -286,16 +348,16 @@ impl Writer {
         self.sync()
     }
 
-    /// Closes the file for good and renames it to [`Self::archive_name`].
+    /// Closes the file for good and renames it to [`Self::archive_name`]. The file is returned: it is durable only
+    /// after `sync_all` of it, which the caller may leave to a thread.
     ///
     /// # Errors
-    /// What fsync(2) and rename(2) say.
-    pub fn archive(mut self) -> io::Result<PathBuf> {
+    /// What rename(2) says.
+    pub fn archive(mut self) -> io::Result<(PathBuf, File)> {
         self.set_state(STATE_ARCHIVED)?;
-        self.sync()?;
         let to = self.path.with_file_name(self.archive_name());
         std::fs::rename(&self.path, &to)?;
-        Ok(to)
+        Ok((to, self.file))
     }
 
     fn set_state(&mut self, state: u8) -> io::Result<()> {
@@ -307,6 +369,12 @@ impl Writer {
     }
 
     fn put(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        if offset < self.undo.before {
+            let mut old = [0; 16];
+            let place = old.get_mut(..bytes.len()).ok_or_else(outside)?;
+            self.map.bytes(offset, place).ok_or_else(outside)?;
+            self.undo.words.push((offset, old, bytes.len()));
+        }
         if self.map.write(offset, bytes) {
             Ok(())
         } else {
@@ -330,13 +398,20 @@ impl Writer {
     /// Takes room for an object of `size` bytes and writes its head.
     fn allocate(&mut self, kind: u8, size: u64) -> io::Result<u64> {
         let offset = self.end;
-        let end = align(offset + size);
+        let end = offset
+            .checked_add(size)
+            .and_then(|end| end.checked_next_multiple_of(8))
+            .ok_or_else(outside)?;
         let mapped = length_of(&self.map);
         if end > mapped {
             let longer = end.next_multiple_of(GROWTH);
             fallocate(&self.file, FallocateFlags::empty(), mapped, longer - mapped)?;
             self.map = map(&self.file, longer)?;
-            self.set_arena()?;
+            // Also true when the append that needed the room is undone.
+            let undo = std::mem::take(&mut self.undo);
+            let set = self.set_arena();
+            self.undo = undo;
+            set?;
         }
         self.put(offset, &[kind, 0, 0, 0, 0, 0, 0, 0])?;
         self.put64(offset + 8, size)?;
@@ -394,8 +469,8 @@ impl Writer {
         if buckets == 0 {
             return Err(outside());
         }
-        let bucket = self.get64(table)?.checked_add(hashed % buckets * 16);
-        bucket.ok_or_else(outside)
+        let table = self.get64(table)?;
+        table.checked_add(hashed % buckets * 16).ok_or_else(outside)
     }
 
     fn deepest(&mut self, counter: u64, depth: u64) -> io::Result<()> {
@@ -492,7 +567,7 @@ impl Writer {
         } else {
             self.append_to_array(object + data::ENTRY_ARRAY, count - 1, target)?;
         }
-        self.put64(object + data::N_ENTRIES, count + 1)
+        self.put64(object + data::N_ENTRIES, count.saturating_add(1))
     }
 
     /// Appends to a chain of arrays that begins at the word `first` and holds `count` items so far.
@@ -506,16 +581,24 @@ impl Writer {
         loop {
             let object = self.get64(link)?;
             if object == 0 {
-                let room = ((count + 1) * 2).max(4);
-                let made = self.allocate(ENTRY_ARRAY, array::ITEMS + room * 8)?;
+                let room = count.saturating_add(1).saturating_mul(2).max(4);
+                let size = room
+                    .checked_mul(8)
+                    .and_then(|n| n.checked_add(array::ITEMS));
+                let made = self.allocate(ENTRY_ARRAY, size.ok_or_else(outside)?)?;
                 self.put64(made + array::NEXT, 0)?;
                 self.put64(made + array::ITEMS, target)?;
                 self.put64(link, made)?;
                 self.add(header::N_ENTRY_ARRAYS)?;
                 return Ok((made, 1));
             }
-            let head = self.map.object(object, ENTRY_ARRAY).ok_or_else(outside)?;
-            let room = head.size.saturating_sub(array::ITEMS) / 8;
+            let room = (self
+                .map
+                .object(object, ENTRY_ARRAY)
+                .ok_or_else(outside)?
+                .size
+                .saturating_sub(array::ITEMS))
+                / 8;
             if room == 0 {
                 return Err(outside());
             }

@@ -4,6 +4,7 @@
 
 use std::process::Command;
 
+use journal::journal::Query;
 use journal::query::{Expression, of_unit};
 use journal::writer::{ResumeError, Sequence, Stamp, Writer};
 use journal::{Journal, Source, tail_of_unit};
@@ -141,6 +142,206 @@ fn the_reference_verifies_and_reads_our_files() {
     );
     let (text, _) = run(&["-p", "err", "-o", "cat"]);
     assert_eq!(text.lines().count(), 1000);
+}
+
+/// What a plain look at every entry would select.
+fn by_hand(journal: &Journal, expression: &Expression) -> Vec<u64> {
+    let mut all: Vec<(u64, u64)> = journal
+        .readers()
+        .flat_map(|reader| {
+            let offsets = reader.select(&Expression::Everything);
+            offsets
+                .into_iter()
+                .filter_map(|offset| reader.entry(offset))
+                .collect::<Vec<_>>()
+        })
+        .filter(|entry| expression.selects(&entry.fields))
+        .map(|entry| (entry.realtime, entry.seqnum))
+        .collect();
+    all.sort_unstable();
+    all.into_iter().map(|(realtime, _)| realtime).collect()
+}
+
+#[test]
+fn walking_forwards_and_backwards_gives_what_a_look_at_every_entry_gives() {
+    let folder = tempfile::tempdir().unwrap();
+    write(&folder.path().join("system.journal"), 700)
+        .close()
+        .unwrap();
+    let mut other = Writer::create(
+        &folder.path().join("other.journal"),
+        MACHINE,
+        [2; 16],
+        Sequence {
+            id: [4; 16],
+            last: 0,
+        },
+    )
+    .unwrap();
+    for number in (0..900).step_by(7) {
+        let mut at = stamp(number);
+        at.realtime += 1;
+        at.boot_id = [5; 16];
+        other.append(at, &fields(number)).unwrap();
+    }
+    let journal = Journal::open(Source::Directory(folder.path().to_owned()));
+    let unit = |n: u64| Expression::field("_SYSTEMD_UNIT", &format!("unit-{n}.service"));
+    let level = |n: u64| Expression::field("PRIORITY", &n.to_string());
+    let expressions = [
+        Expression::Everything,
+        unit(1),
+        Expression::Any(vec![unit(1), unit(2), level(3)]),
+        Expression::All(vec![Expression::Any(vec![level(1), level(2)]), unit(2)]),
+        Expression::All(vec![unit(1), unit(2)]),
+        Expression::Any(vec![]),
+        Expression::field("MESSAGE", "message 350"),
+    ];
+    let base = stamp(0).realtime;
+    let ranges = [
+        (None, None),
+        (Some(base + 350_000), None),
+        (None, Some(base + 100_001)),
+        (Some(base + 200_000), Some(base + 300_000)),
+        (Some(base + 9_000_000), None),
+    ];
+    for expression in expressions {
+        let all = by_hand(&journal, &expression);
+        for (since, until) in ranges {
+            let query = Query {
+                since,
+                until,
+                ..Query::new(expression.clone())
+            };
+            let inside =
+                |at: &&u64| since.is_none_or(|s| **at >= s) && until.is_none_or(|u| **at <= u);
+            let mut expected: Vec<u64> = all.iter().filter(inside).copied().collect();
+            let time = |place| journal.entry(&place).unwrap().realtime;
+            let forwards: Vec<u64> = journal.walk(&query, false).map(time).collect();
+            assert_eq!(forwards, expected, "{expression:?} {since:?} {until:?}");
+            expected.reverse();
+            let backwards: Vec<u64> = journal.walk(&query, true).map(time).collect();
+            assert_eq!(backwards, expected, "{expression:?} {since:?} {until:?}");
+        }
+    }
+}
+
+#[test]
+fn a_follower_shows_what_came_while_it_looked_back_once_and_lets_removed_files_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("system.journal");
+    let mut writer = write(&path, 5);
+    let mut journal = Journal::open(Source::Directory(folder.path().to_owned()));
+    journal.skip_to_end();
+    writer.append(stamp(5), &fields(5)).unwrap();
+    let query = Query::new(Expression::Everything);
+    assert_eq!(journal.walk(&query, false).count(), 5);
+    assert_eq!(journal.walk(&query, true).count(), 5);
+    writer.append(stamp(6), &fields(6)).unwrap();
+    let (archived, _) = writer.archive().unwrap();
+    std::fs::remove_file(archived).unwrap();
+    assert_eq!(journal.poll().len(), 2);
+    assert_eq!(journal.readers().count(), 0);
+}
+
+#[test]
+fn no_damage_stops_a_reader_or_costs_it_its_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("system.journal");
+    write(&path, 300).close().unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let mut state = 88_172_645_463_325_252_u64;
+    let mut dice = |most: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % u64::try_from(most).unwrap()).unwrap()
+    };
+    for round in 0..300 {
+        let mut bytes = whole.clone();
+        for _ in 0..=dice(30) {
+            // The header and the objects behind the tables; the end of the file is empty.
+            let at = if dice(2) == 0 {
+                8 * dice(34)
+            } else {
+                136_000 + 8 * dice(12_000)
+            };
+            if at < 8 {
+                continue;
+            }
+            let value: u64 = match dice(4) {
+                0 => u64::MAX,
+                1 => 0,
+                2 => u64::try_from(136_000 + 8 * dice(12_000)).unwrap(),
+                _ => u64::try_from(dice(1 << 40)).unwrap(),
+            };
+            bytes
+                .get_mut(at..at + 8)
+                .unwrap()
+                .copy_from_slice(&value.to_le_bytes());
+        }
+        if round % 5 == 0 {
+            bytes.truncate(dice(whole.len()));
+        }
+        std::fs::write(&path, bytes).unwrap();
+        let journal = Journal::open(Source::Directory(folder.path().to_owned()));
+        for expression in [Expression::Everything, of_unit("unit-1.service")] {
+            let query = Query::new(expression);
+            for backwards in [false, true] {
+                let most = journal.walk(&query, backwards).take(100_000).count();
+                assert!(most < 100_000, "round {round} goes round in circles");
+            }
+        }
+        let _ = journal.boots();
+        for reader in journal.readers() {
+            let _ = (
+                reader.verify(),
+                reader.field_names(),
+                reader.values("PRIORITY"),
+            );
+        }
+        if let Ok(mut writer) = Writer::resume(&path, MACHINE) {
+            // An error is fine; a loop, a panic or a file beyond all bounds is not.
+            for number in 300..310 {
+                let _ = writer.append(stamp(number), &fields(number));
+            }
+            assert!(writer.size() < 1 << 30, "round {round}");
+        }
+    }
+}
+
+#[test]
+fn an_append_that_fails_leaves_a_file_that_verifies() {
+    let folder = tempfile::tempdir().unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=1m", "none"])
+        .arg(folder.path())
+        .output();
+    if !mounted.is_ok_and(|done| done.status.success()) {
+        eprintln!("skipped: this needs the right to mount a file system");
+        return;
+    }
+    let path = folder.path().join("system.journal");
+    let mut writer = write(&path, 100);
+    let before = writer.used();
+    let mut entry = fields(100);
+    entry.push(b"A=new".to_vec());
+    entry.push([b"BLOB=".as_slice(), &vec![b'x'; 2 << 20]].concat());
+    writer.append(stamp(100), &entry).unwrap_err();
+    assert_eq!(writer.used(), before);
+    assert_eq!(writer.append(stamp(101), &fields(101)).unwrap(), 101);
+    writer.close().unwrap();
+    let verdict = journal::reader::Reader::open(&path).unwrap().verify();
+    let reference = Command::new("journalctl")
+        .args(["--verify", "--file"])
+        .arg(&path)
+        .output();
+    let done = Command::new("umount").arg("-l").arg(folder.path()).status();
+    assert!(done.unwrap().success());
+    verdict.unwrap();
+    if let Ok(reference) = reference {
+        let text = String::from_utf8_lossy(&reference.stderr).into_owned();
+        assert!(text.contains("PASS"), "{text}");
+    }
 }
 
 /// The file's bytes after `damage` was put at the offset that `place` finds in them.

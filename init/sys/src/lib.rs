@@ -12,6 +12,7 @@ pub mod accounts;
 pub mod block;
 pub mod cgroup;
 pub mod clock;
+pub mod configuration;
 pub mod crash;
 pub mod exec;
 pub mod files;

@@ -2,10 +2,6 @@
 
 use std::collections::HashMap;
 
-/// The defaults of journald.conf(5): 10,000 entries in 30 seconds.
-const BURST: u32 = 10_000;
-const WINDOW: u64 = 30_000_000;
-
 #[derive(Debug, Default)]
 struct Window {
     began: u64,
@@ -14,8 +10,12 @@ struct Window {
 }
 
 /// Counters by service.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Limits {
+    /// How many entries in a window; zero for no limit.
+    burst: u32,
+    /// Microseconds.
+    window: u64,
     windows: HashMap<String, Window>,
 }
 
@@ -29,14 +29,26 @@ pub(crate) enum Verdict {
 }
 
 impl Limits {
+    pub(crate) fn new(burst: u32, window: u64) -> Self {
+        Self {
+            burst,
+            window,
+            windows: HashMap::new(),
+        }
+    }
+
     /// Decides about one entry of `service` at `now` (microseconds).
     pub(crate) fn check(&mut self, service: &str, now: u64) -> Verdict {
+        let (length, burst) = (self.window, self.burst);
+        if length == 0 || burst == 0 {
+            return Verdict::Take;
+        }
         if self.windows.len() > 4096 {
             self.windows
-                .retain(|_, window| now.saturating_sub(window.began) < WINDOW);
+                .retain(|_, window| now.saturating_sub(window.began) < length);
         }
         let window = self.windows.entry(service.to_owned()).or_default();
-        if now.saturating_sub(window.began) >= WINDOW || window.began == 0 {
+        if now.saturating_sub(window.began) >= length || window.began == 0 {
             let dropped = std::mem::take(&mut window.dropped);
             window.began = now;
             window.taken = 1;
@@ -46,7 +58,7 @@ impl Limits {
                 Verdict::Take
             };
         }
-        if window.taken >= BURST {
+        if window.taken >= burst {
             window.dropped += 1;
             return Verdict::Drop;
         }
@@ -59,9 +71,12 @@ impl Limits {
 mod tests {
     use super::*;
 
+    const BURST: u32 = 10_000;
+    const WINDOW: u64 = 30_000_000;
+
     #[test]
     fn a_burst_is_cut_off_and_the_next_window_says_how_many_were_lost() {
-        let mut limits = Limits::default();
+        let mut limits = Limits::new(BURST, WINDOW);
         for _ in 0..BURST {
             assert_eq!(limits.check("a", 1), Verdict::Take);
         }

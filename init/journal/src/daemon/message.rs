@@ -43,7 +43,8 @@ pub(crate) fn native(mut bytes: &[u8]) -> Fields {
 
 fn push(fields: &mut Fields, name: &[u8], value: &[u8]) {
     let fits = |name: &str| journal::query::is_field_name(name) && !name.starts_with('_');
-    if std::str::from_utf8(name).is_ok_and(fits) && value.len() <= VALUE_MAX {
+    if std::str::from_utf8(name).is_ok_and(fits) {
+        let value = value.get(..VALUE_MAX).unwrap_or(value);
         fields.push([name, b"=", value].concat());
     }
 }
@@ -208,6 +209,20 @@ impl StreamHead {
         })
     }
 
+    /// What holds of the head when this user connected: only root speaks for a unit, to the console or to the kernel;
+    /// for anyone else the cgroup says which unit it is.
+    pub(crate) fn of(self, owner: Option<u32>) -> Self {
+        if owner == Some(0) {
+            return self;
+        }
+        Self {
+            unit: String::new(),
+            to_kmsg: false,
+            to_console: false,
+            ..self
+        }
+    }
+
     /// The seven lines again.
     pub(crate) fn lines(&self) -> String {
         let flag = u8::from;
@@ -257,6 +272,19 @@ mod tests {
         assert_eq!(
             texts(&native(message)),
             ["MESSAGE=hi", "BLOB=a\nb", "PRIORITY=4"]
+        );
+    }
+
+    #[test]
+    fn a_value_that_is_too_long_is_cut_off_and_not_lost() {
+        let mut message = b"MESSAGE=".to_vec();
+        message.extend(vec![b'x'; VALUE_MAX + 9]);
+        message.extend(b"\nPRIORITY=3\n");
+        let fields = native(&message);
+        assert_eq!(fields.first().map(Vec::len), Some(VALUE_MAX + 8));
+        assert_eq!(
+            fields.get(1).map(Vec::as_slice),
+            Some(b"PRIORITY=3".as_slice())
         );
     }
 

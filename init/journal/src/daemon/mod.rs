@@ -1,9 +1,11 @@
 //! The daemon's loop: sockets in, entries out. Everything that arrives becomes an entry of trusted and untrusted
 //! fields; nothing that a client sends can stop it or take its memory.
 
+mod config;
 mod control;
 mod limit;
 mod message;
+mod room;
 mod sender;
 mod store;
 mod stream;
@@ -29,13 +31,17 @@ use stream::Stream;
 use watchdog::Watchdog;
 
 const FOLDER: &str = "/run/systemd/journal";
-/// Entries are made durable this often (microseconds); entries of priority err and above at once.
-const SYNC_INTERVAL: u64 = 300_000_000;
 /// More connections than this are refused: PID 1 keeps at most as many.
 const STREAMS_MAX: usize = 4096;
 /// The loop looks around at least this often.
-const SLEEP_MAX: Duration = Duration::from_secs(30);
+const SLEEP_MAX: Duration = Duration::from_secs(10);
+/// And of these, one user other than root may hold so many: the others are for services.
+const STREAMS_OF_USER: usize = 512;
+/// How long nobody is let in (microseconds) after there was no descriptor left for one.
+const PAUSE: u64 = 1_000_000;
 const DATAGRAM_MAX: usize = 1024 * 1024;
+/// `FUSE_SUPER_MAGIC` of linux/magic.h.
+const FUSE: rustix::fs::FsWord = 0x6573_5546;
 
 /// Where messages come from.
 #[derive(Debug)]
@@ -62,6 +68,9 @@ pub(crate) struct Daemon {
     boot: Vec<u8>,
     kernel_sequence: u64,
     next_stream: u64,
+    /// No connection is accepted before.
+    accept_at: u64,
+    sync_interval: u64,
     synced: u64,
     urgent: bool,
     dropped: u64,
@@ -171,13 +180,14 @@ impl Daemon {
             .or_else(|| id_of("/run/machine-id"))
             .unwrap_or_default();
         let boot = id_of("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        let store = Store::open(Path::new("/"), machine, boot)?;
+        let config = config::Config::read(Path::new("/"));
+        let store = Store::open(Path::new("/"), machine, boot, &config)?;
         let mut daemon = Self {
             sockets,
             streams: Vec::new(),
             clients: Vec::new(),
             senders: Senders::default(),
-            limits: Limits::default(),
+            limits: Limits::new(config.rate_burst, config.rate_interval),
             store,
             host: host_name(),
             machine: field("_MACHINE_ID", hex(&machine).as_bytes()),
@@ -187,6 +197,8 @@ impl Daemon {
                 .and_then(|t| t.trim().parse().ok())
                 .unwrap_or(0),
             next_stream: 1,
+            accept_at: 0,
+            sync_interval: config.sync_interval,
             synced: init_sys::clock::monotonic(),
             urgent: false,
             dropped: 0,
@@ -195,6 +207,9 @@ impl Daemon {
         for fd in kept {
             let id = daemon.stream_id();
             daemon.streams.extend(Stream::restored(fd, id));
+        }
+        for problem in config.problems {
+            daemon.say(4, &problem);
         }
         Ok(daemon)
     }
@@ -218,12 +233,18 @@ impl Daemon {
 
     fn wait(&self) -> io::Result<Ready> {
         let s = &self.sockets;
+        let now = init_sys::clock::monotonic();
+        let connections = if now < self.accept_at {
+            PollFlags::empty()
+        } else {
+            PollFlags::IN
+        };
         let mut fds = vec![
             PollFd::new(&s.signals, PollFlags::IN),
             PollFd::new(&s.native, PollFlags::IN),
             PollFd::new(&s.syslog, PollFlags::IN),
-            PollFd::new(&s.stdout, PollFlags::IN),
-            PollFd::new(&s.control, PollFlags::IN),
+            PollFd::new(&s.stdout, connections),
+            PollFd::new(&s.control, connections),
         ];
         fds.extend(s.kmsg.iter().map(|kmsg| PollFd::new(kmsg, PollFlags::IN)));
         let first_stream = fds.len();
@@ -238,7 +259,12 @@ impl Daemon {
                 .iter()
                 .map(|client| PollFd::new(&client.stream, PollFlags::IN)),
         );
-        let patience = self.watchdog.patience(Instant::now(), SLEEP_MAX);
+        let most = if now < self.accept_at {
+            Duration::from_micros(PAUSE)
+        } else {
+            SLEEP_MAX
+        };
+        let patience = self.watchdog.patience(Instant::now(), most);
         let timeout = Timespec {
             tv_sec: i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: patience.subsec_nanos().into(),
@@ -374,10 +400,26 @@ impl Daemon {
     }
 
     fn accept_streams(&mut self) {
-        while let Ok(fd) = stream::accept(&self.sockets.stdout) {
-            if self.streams.len() < STREAMS_MAX {
-                let id = self.stream_id();
-                self.streams.push(Stream::new(fd, id));
+        loop {
+            match stream::accept(&self.sockets.stdout) {
+                Ok(fd) => {
+                    let id = self.stream_id();
+                    let stream = Stream::new(fd, id);
+                    let same = |other: &&Stream| other.owner() == stream.owner();
+                    let held = self.streams.iter().filter(same).count();
+                    if self.streams.len() < STREAMS_MAX
+                        && (stream.owner() == Some(0) || held < STREAMS_OF_USER)
+                    {
+                        self.streams.push(stream);
+                    }
+                }
+                Err(e) if is_exhausted(&e) => {
+                    self.accept_at = init_sys::clock::monotonic() + PAUSE;
+                    return;
+                }
+                // Who gave up while waiting is no reason not to look at the next.
+                Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(_) => return,
             }
         }
     }
@@ -426,7 +468,12 @@ impl Daemon {
             (head.to_console, "/dev/console"),
             (head.to_kmsg, "/dev/kmsg"),
         ] {
-            if wanted && let Ok(mut file) = OpenOptions::new().write(true).open(path) {
+            if wanted
+                && let Ok(mut file) = OpenOptions::new()
+                    .write(true)
+                    .custom_flags(waits_for_nobody())
+                    .open(path)
+            {
                 // A console that cannot be written is no reason to lose the entry.
                 let _ = file.write_all(said.as_bytes());
             }
@@ -488,22 +535,9 @@ impl Daemon {
         fields.push(self.machine.clone());
         fields.push(field("_HOSTNAME", &self.host));
         fields.push(field("_RUNTIME_SCOPE", b"system"));
-        self.urgent |= fields.iter().any(|f| {
-            matches!(
-                f.as_slice(),
-                [
-                    b'P',
-                    b'R',
-                    b'I',
-                    b'O',
-                    b'R',
-                    b'I',
-                    b'T',
-                    b'Y',
-                    b'=',
-                    b'0'..=b'3'
-                ]
-            )
+        self.urgent |= fields.iter().any(|field| {
+            // As journald.conf(5) says of SyncIntervalSec=: crit, alert and emerg.
+            matches!(field.strip_prefix(b"PRIORITY="), Some([b'0'..=b'2']))
         });
         match self.store.append(&fields) {
             Ok(()) if self.dropped > 0 => {
@@ -522,6 +556,9 @@ impl Daemon {
                 }
                 self.dropped += 1;
             }
+        }
+        for notice in self.store.notices() {
+            self.say(4, &notice);
         }
     }
 
@@ -543,8 +580,15 @@ impl Daemon {
 
     fn serve(&mut self, ready: &Ready) {
         if ready.control {
-            while let Ok((stream, _)) = self.sockets.control.accept() {
-                self.clients.extend(Client::new(stream));
+            loop {
+                match self.sockets.control.accept() {
+                    Ok((stream, _)) => self.clients.extend(Client::new(stream)),
+                    Err(e) if is_exhausted(&e) => {
+                        self.accept_at = init_sys::clock::monotonic() + PAUSE;
+                        break;
+                    }
+                    Err(_) => break,
+                }
             }
         }
         let clients = std::mem::take(&mut self.clients);
@@ -598,7 +642,9 @@ impl Daemon {
         if host != self.host {
             self.host = host;
         }
-        if self.urgent || init_sys::clock::monotonic().saturating_sub(self.synced) > SYNC_INTERVAL {
+        let now = init_sys::clock::monotonic();
+        self.store.tick();
+        if self.urgent || now.saturating_sub(self.synced) > self.sync_interval {
             let result = self.sync();
             if let Err(e) = result {
                 to_kernel(&format!("cannot make the journal durable: {e}"));
@@ -646,10 +692,36 @@ fn kernel_mark() -> PathBuf {
     Path::new(FOLDER).join("kernel-seqnum")
 }
 
-/// A message too large for a datagram comes as a file.
+/// No descriptor, or no memory for one, is left.
+fn is_exhausted(e: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]
+        .iter()
+        .any(|errno| e.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+/// A console that is stopped must not stop us.
+fn waits_for_nobody() -> i32 {
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    flags.bits().cast_signed()
+}
+
+/// A message too large for a datagram comes as a file: a sealed one in memory, or one in a folder for temporary
+/// files. Others are not read, since a file system of the sender's own could keep us waiting for ever.
 fn passed_file(fd: OwnedFd) -> Vec<u8> {
+    const PLACES: [&str; 4] = ["/dev/shm/", "/tmp/", "/var/tmp/", "/memfd:"];
     let file = File::from(fd);
-    let length = file.metadata().map_or(0, |m| m.len());
+    let named = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
+    let path = fs::read_link(named).unwrap_or_default();
+    let metadata = file.metadata();
+    let ours = rustix::fs::fstatfs(&file).is_ok_and(|fs| fs.f_type != FUSE);
+    let fits = PLACES
+        .iter()
+        .any(|place| path.to_string_lossy().starts_with(place));
+    let length = match metadata {
+        Ok(metadata) if metadata.is_file() && fits && ours => metadata.len(),
+        _ => return Vec::new(),
+    };
     let mut bytes = vec![
         0;
         usize::try_from(length)

@@ -35,6 +35,8 @@ pub(crate) struct Stream {
     head_lines: Vec<String>,
     buffer: Vec<u8>,
     writer: (Option<i32>, Option<u32>, Option<u32>),
+    /// The user who connected, as the kernel vouches.
+    owner: Option<u32>,
     kept: Option<PathBuf>,
 }
 
@@ -51,6 +53,7 @@ impl Stream {
             id,
             head_lines: Vec::new(),
             buffer: Vec::new(),
+            owner: writer.1,
             writer,
             kept: None,
         }
@@ -68,6 +71,11 @@ impl Stream {
         stream.head = StreamHead::parse(lines.get(..HEAD_LINES)?);
         stream.kept = Some(path);
         stream.head.is_some().then_some(stream)
+    }
+
+    /// The user who connected.
+    pub(crate) fn owner(&self) -> Option<u32> {
+        self.owner
     }
 
     fn state_path(&self) -> Option<PathBuf> {
@@ -134,36 +142,49 @@ impl Stream {
     /// Splits bytes into lines; false when the head of the stream is none.
     fn take(&mut self, bytes: &[u8], lines: &mut Vec<Line>) -> bool {
         self.buffer.extend_from_slice(bytes);
-        loop {
-            let end = self.buffer.iter().position(|b| *b == b'\n');
-            if self.head.is_none() {
-                let Some(end) = end else {
-                    return self.buffer.len() < LINE_MAX;
-                };
-                let line: Vec<u8> = self.buffer.drain(..=end).take(end).collect();
-                self.head_lines
-                    .push(String::from_utf8_lossy(&line).into_owned());
-                if self.head_lines.len() == HEAD_LINES {
-                    self.head = StreamHead::parse(&std::mem::take(&mut self.head_lines));
-                    if self.head.is_none() {
-                        return false;
-                    }
-                    self.keep();
+        let whole = std::mem::take(&mut self.buffer);
+        let mut rest = whole.as_slice();
+        while self.head.is_none() {
+            let Some(end) = rest.iter().position(|b| *b == b'\n') else {
+                self.buffer = rest.to_vec();
+                return rest.len() < LINE_MAX;
+            };
+            let (line, after) = rest.split_at(end);
+            self.head_lines
+                .push(String::from_utf8_lossy(line).into_owned());
+            rest = after.get(1..).unwrap_or_default();
+            if self.head_lines.len() == HEAD_LINES {
+                self.head = StreamHead::parse(&std::mem::take(&mut self.head_lines))
+                    .map(|head| head.of(self.owner));
+                if self.head.is_none() {
+                    return false;
                 }
-                continue;
-            }
-            match end {
-                Some(end) if end <= LINE_MAX => {
-                    let text: Vec<u8> = self.buffer.drain(..=end).take(end).collect();
-                    lines.push(self.line(text, None));
-                }
-                _ if self.buffer.len() > LINE_MAX => {
-                    let text: Vec<u8> = self.buffer.drain(..LINE_MAX).collect();
-                    lines.push(self.line(text, Some("line-max")));
-                }
-                _ => return true,
+                self.keep();
             }
         }
+        loop {
+            // A zero byte ends a line too, as in the original: no terminal and no C program shows what follows it.
+            let end = rest
+                .iter()
+                .take(LINE_MAX + 1)
+                .position(|b| matches!(b, b'\n' | 0));
+            let (line, after, broken) = match end {
+                Some(end) => {
+                    let (line, after) = rest.split_at(end);
+                    let nul = after.first() == Some(&0);
+                    let why = nul.then_some("nul");
+                    (line, after.get(1..).unwrap_or_default(), why)
+                }
+                None => match rest.split_at_checked(LINE_MAX) {
+                    Some((line, after)) if !after.is_empty() => (line, after, Some("line-max")),
+                    _ => break,
+                },
+            };
+            lines.push(self.line(line.to_vec(), broken));
+            rest = after;
+        }
+        self.buffer = rest.to_vec();
+        true
     }
 }
 
@@ -189,4 +210,72 @@ pub(crate) fn accept(listener: &OwnedFd) -> io::Result<OwnedFd> {
     let fd = rustix::net::accept_with(listener, flags)?;
     init_sys::message::want_credentials(fd.as_fd())?;
     Ok(fd)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    const HEAD: &[u8] = b"sshd\nsshd.service\n6\n1\n0\n1\n1\n";
+
+    fn stream(owner: u32) -> Stream {
+        let (ours, _) = UnixStream::pair().unwrap();
+        let mut stream = Stream::new(ours.into(), "1".into());
+        stream.owner = Some(owner);
+        stream
+    }
+
+    fn texts(lines: &[Line]) -> Vec<(String, Option<&'static str>)> {
+        lines
+            .iter()
+            .map(|line| {
+                (
+                    String::from_utf8_lossy(&line.text).into_owned(),
+                    line.broken,
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn only_root_names_the_unit_of_a_stream() {
+        let mut lines = Vec::new();
+        let mut user = stream(65534);
+        assert!(user.take(HEAD, &mut lines));
+        let head = user.head.clone().unwrap();
+        assert_eq!(
+            (head.unit.as_str(), head.to_kmsg, head.to_console),
+            ("", false, false)
+        );
+        assert_eq!(head.identifier, "sshd");
+        let mut root = stream(0);
+        assert!(root.take(HEAD, &mut lines));
+        assert_eq!(root.head.clone().unwrap().unit, "sshd.service");
+    }
+
+    #[test]
+    fn lines_end_at_newlines_zero_bytes_and_the_longest_length_however_they_arrive() {
+        let mut bytes = HEAD.to_vec();
+        bytes.extend(b"one\ntwo\0three\n");
+        bytes.extend(vec![b'x'; LINE_MAX + 1]);
+        bytes.extend(b"\nrest");
+        let expected = [
+            ("one".to_owned(), None),
+            ("two".to_owned(), Some("nul")),
+            ("three".to_owned(), None),
+            ("x".repeat(LINE_MAX), Some("line-max")),
+            ("x".to_owned(), None),
+        ];
+        for step in [1, 7, 4096, bytes.len()] {
+            let mut lines = Vec::new();
+            let mut stream = stream(0);
+            for part in bytes.chunks(step) {
+                assert!(stream.take(part, &mut lines));
+            }
+            assert_eq!(texts(&lines), expected, "in steps of {step}");
+            assert_eq!(stream.buffer, b"rest");
+        }
+    }
 }
