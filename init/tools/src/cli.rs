@@ -1,7 +1,7 @@
 //! What all tools do alike: read a command line, print a failure, end with a code.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -32,25 +32,7 @@ pub(crate) fn run<T: Parser>(
     }
 }
 
-/// The `*.conf` files of a configuration folder such as `tmpfiles.d`, sorted by name; a file in
-/// /etc hides one of the same name in /run, and that one in /usr.
-pub(crate) fn configuration(root: &Path, name: &str) -> Vec<PathBuf> {
-    let mut found = std::collections::BTreeMap::new();
-    for base in ["etc", "run", "usr/local/lib", "usr/lib"] {
-        let Ok(entries) = std::fs::read_dir(root.join(base).join(name)) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            let file = entry.file_name().to_string_lossy().into_owned();
-            if file.ends_with(".conf") {
-                found.entry(file).or_insert_with(|| entry.path());
-            }
-        }
-    }
-    let hidden =
-        |path: &PathBuf| std::fs::read_link(path).is_ok_and(|to| to == Path::new("/dev/null"));
-    found.into_values().filter(|path| !hidden(path)).collect()
-}
+pub(crate) use init_sys::configuration::folder as configuration;
 
 /// The paths that a pattern names; the pattern itself if it has no wildcard and exists.
 pub(crate) fn glob(pattern: &str) -> Vec<PathBuf> {

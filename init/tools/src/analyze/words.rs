@@ -218,14 +218,7 @@ pub(super) fn cat_config(
     for name in args {
         let mut files: Vec<std::path::PathBuf> = Vec::new();
         if name.ends_with(".conf") {
-            let bases = ["etc", "run", "usr/local/lib", "usr/lib"];
-            files.extend(
-                bases
-                    .iter()
-                    .map(|base| root.join(base).join(name))
-                    .find(|path| path.exists()),
-            );
-            files.extend(cli::configuration(root, &format!("{name}.d")));
+            files.extend(init_sys::configuration::files(root, name));
         } else {
             files.extend(cli::configuration(root, name));
         }

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use jiff::tz::TimeZone;
 use journal::entry::{Cursor, hex, parse_id};
-use journal::journal::{Limit, Query};
+use journal::journal::{Limit, Position, Query};
 use journal::query::{Expression, of_priorities, of_unit, parse_matches};
 use journal::render::{FORMATS, Format, Style, render};
 use journal::{Entry, Journal, Source};
@@ -163,18 +163,40 @@ fn show(options: &Options, journal: &mut Journal) -> Result<(), Failure> {
     };
     let mut pager =
         crate::pager::Pager::start(!options.no_pager && !options.follow, options.pager_end);
-    let mut places = journal.select(&query);
-    if options.reverse {
-        places.reverse();
+    if options.follow {
+        // What comes while the first entries are printed is shown after them, and once.
+        journal.skip_to_end();
     }
     {
         let out = pager.out();
-        for entry in places
-            .iter()
-            .filter_map(|place| journal.entry(place))
-            .filter(&matches)
-        {
-            printer.print(out, &entry)?;
+        let found = |place: &Position| journal.entry(place).filter(&matches);
+        let mut print = |place: Position| match found(&place) {
+            Some(entry) => printer.print(out, &entry),
+            None => Ok(()),
+        };
+        let counts = |place: &Position| pattern.is_none() || found(place).is_some();
+        match query.limit {
+            Limit::None => journal
+                .walk(&query, options.reverse)
+                .try_for_each(&mut print)?,
+            Limit::Last(count) => {
+                let last = journal.walk(&query, true).filter(counts).take(count);
+                if options.reverse {
+                    last.into_iter().try_for_each(&mut print)?;
+                } else {
+                    let places: Vec<Position> = last.collect();
+                    places.into_iter().rev().try_for_each(&mut print)?;
+                }
+            }
+            Limit::First(count) => {
+                let first = journal.walk(&query, false).filter(counts).take(count);
+                if options.reverse {
+                    let places: Vec<Position> = first.collect();
+                    places.into_iter().rev().try_for_each(&mut print)?;
+                } else {
+                    first.into_iter().try_for_each(&mut print)?;
+                }
+            }
         }
         let machine = matches!(
             printer.style.format,
@@ -185,7 +207,6 @@ fn show(options: &Options, journal: &mut Journal) -> Result<(), Failure> {
         }
         if options.follow {
             out.flush()?;
-            journal.skip_to_end();
             follow(journal, &query, &mut printer, out, &matches)?;
         }
         if let Some(last) = &printer.last {
