@@ -437,13 +437,15 @@ impl Store {
     }
 
     fn wait_for_closing(&mut self) -> Option<io::Error> {
-        self.closing
-            .drain(..)
-            .filter_map(|thread| match thread.join() {
-                Ok(done) => done.err(),
-                Err(_) => Some(io::Error::other("the thread that syncs has ended early")),
-            })
-            .last()
+        let mut failed = None;
+        for thread in self.closing.drain(..) {
+            match thread.join() {
+                Ok(Ok(())) => {}
+                Ok(Err(e)) => failed = Some(e),
+                Err(_) => failed = Some(io::Error::other("the thread that syncs has ended early")),
+            }
+        }
+        failed
     }
 
     /// Removes closed files, the oldest first, until all together with `reserve` for the open one fit, and what holds

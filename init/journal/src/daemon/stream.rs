@@ -97,6 +97,9 @@ impl Stream {
                 .is_ok()
         {
             self.kept = Some(path);
+        } else {
+            // Nobody keeps the connection, so nobody will ask for the note.
+            let _ = fs::remove_file(path);
         }
     }
 
