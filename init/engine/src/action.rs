@@ -72,6 +72,8 @@ pub struct Spawn {
     pub fds: Vec<(FdHandle, String)>,
     /// The connection for `StandardInput=socket` and its kin.
     pub connection: Option<FdHandle>,
+    /// The connection that the service is for, passed or not: its environment says who is there.
+    pub client: Option<FdHandle>,
     /// Whether `NOTIFY_SOCKET` is set.
     pub notify: bool,
     /// `WATCHDOG_USEC` and `WATCHDOG_PID` are set when this is.

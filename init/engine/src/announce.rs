@@ -37,6 +37,8 @@ pub const ID_PROCESS_EXIT: &str = "98e322203f7a4ed290d09fe03c09fe15";
 pub const ID_RESTART: &str = "5eb03494b6584870a536b337290809b3";
 /// A condition kept a unit from starting.
 pub const ID_SKIPPED: &str = "0e4284a0caca4bfc81c0bb6786972673";
+/// The OOM killer took a process of the unit.
+pub(crate) const ID_OUT_OF_MEMORY: &str = "fe6faa94e7774663a0da52717891d8ef";
 
 /// Words for a type of unit; none: the event is not worth a line.
 struct Words {

@@ -66,6 +66,7 @@ impl Engine {
             environment: self.spawn_environment(id, kind, main),
             fds,
             connection,
+            client: self.service(id).and_then(|service| service.connection),
             notify,
             watchdog_usec: if main {
                 self.service_watchdog_usec(id)

@@ -10,7 +10,7 @@ use crate::boot::{self, Place, fsck, generators, identity, mounts, nodes, seed, 
 use crate::bus::Bus;
 use crate::cmdline::Cmdline;
 use crate::devices::{coldplug, links, modules::Modules};
-use crate::manager::{BootTimes, Finish, Kept, Machine, Manager, Source};
+use crate::manager::{BootTimes, Finish, Handed, Kept, Machine, Manager, Source};
 use crate::say::{self, Level};
 
 /// Number of the limit of open descriptors.
@@ -31,8 +31,19 @@ pub(crate) fn run(words: &[String]) -> u8 {
         say::log(Level::Error, &format!("cannot prepare the process: {e}"));
     }
     let init = match kept {
-        Some(kept) => take_over(place, kept),
-        None => first_start(place),
+        Handed::All(kept) => take_over(place, kept),
+        Handed::Nothing => first_start(place),
+        Handed::Damaged(kept, e) => {
+            say::log(
+                Level::Emergency,
+                &format!(
+                    "the state from before cannot be used, so all units are unknown: {e}; what runs goes on, \
+                     nothing is started; reboot when it suits (systemctl reboot)"
+                ),
+            );
+            say::console("garboard: the state from before cannot be used; please reboot");
+            without_state(place, kept)
+        }
     };
     match init {
         Ok(mut init) => init.serve(),
@@ -132,6 +143,23 @@ fn take_over(place: Place, kept: Kept) -> std::io::Result<Init> {
     let mut manager = Manager::new(machine, times, Some(kept))?;
     let bus = open_bus(&mut manager, listeners)?;
     say::log(Level::Info, "init executed anew");
+    Ok(Init { manager, bus })
+}
+
+/// Carries on where nothing is known: the machine is up, so nothing is mounted, generated or started
+/// a second time. An operator can look around, start what is missing and reboot.
+fn without_state(place: Place, kept: Kept) -> std::io::Result<Init> {
+    let mut kept = kept;
+    if kept.machine_id.is_empty() {
+        let text = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+        kept.machine_id = identity::valid_id(&text).unwrap_or_default();
+    }
+    let machine = Machine::read(place, kept.machine_id.clone(), false);
+    let listeners = std::mem::take(&mut kept.bus);
+    let times = kept.times;
+    let mut manager = Manager::new(machine, times, Some(kept))?;
+    manager.settle();
+    let bus = open_bus(&mut manager, listeners)?;
     Ok(Init { manager, bus })
 }
 

@@ -89,19 +89,21 @@ fn others() -> Vec<i32> {
         .collect()
 }
 
-/// Kernel threads have no command line; programs that keep a file system going begin with `@`.
+/// Kernel threads cannot be ended; root's programs that keep a file system going begin with `@`
+/// (systemd's "Root Storage Daemons"). Anybody else may call a program what they like.
 fn is_spared(pid: i32) -> bool {
-    match fs::read(format!("/proc/{pid}/cmdline")) {
-        Ok(text) => text.is_empty() && !is_zombie(pid) || text.starts_with(b"@"),
-        Err(_) => true,
-    }
+    use std::os::unix::fs::MetadataExt;
+    let process = format!("/proc/{pid}");
+    let Ok(owner) = fs::metadata(&process).map(|about| about.uid()) else {
+        // It has ended meanwhile.
+        return true;
+    };
+    let command = fs::read(format!("{process}/cmdline")).unwrap_or_default();
+    process::is_kernel_thread(pid) || keeps_a_file_system(owner, &command)
 }
 
-fn is_zombie(pid: i32) -> bool {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    text.rsplit(')')
-        .next()
-        .is_some_and(|rest| rest.trim_start().starts_with('Z'))
+fn keeps_a_file_system(owner: u32, command: &[u8]) -> bool {
+    owner == 0 && command.starts_with(b"@")
 }
 
 fn end_processes(signal: i32, patience_ms: u64) {
@@ -205,6 +207,9 @@ fn swaps_off() {
     }
 }
 
+/// Time for each hook: what a service gets to stop.
+const HOOK_PATIENCE: std::time::Duration = std::time::Duration::from_secs(90);
+
 /// Programs in /usr/lib/systemd/system-shutdown, each with the word as its argument.
 fn run_hooks(word: &str) {
     let Ok(entries) = fs::read_dir("/usr/lib/systemd/system-shutdown") else {
@@ -225,8 +230,13 @@ fn run_hooks(word: &str) {
             fds: Vec::new(),
             cgroup: None,
         };
-        if let Ok(started) = init_sys::spawn::spawn(&what) {
-            let _ = process::wait_for(started.pid);
+        if let Ok(started) = init_sys::spawn::spawn(&what)
+            && !process::wait_at_most(&started, HOOK_PATIENCE).unwrap_or(true)
+        {
+            say::log(
+                Level::Warning,
+                &format!("{} did not end in time and was killed", path.display()),
+            );
         }
     }
 }
@@ -263,7 +273,14 @@ fn finish(ending: Ending, container: bool) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::Ending;
+    use super::{Ending, keeps_a_file_system};
+
+    #[test]
+    fn only_roots_programs_are_spared_for_their_name() {
+        assert!(keeps_a_file_system(0, b"@storage\0-x"));
+        assert!(!keeps_a_file_system(500, b"@sleep\0inf"));
+        assert!(!keeps_a_file_system(0, b"sleep\0inf"));
+    }
 
     #[test]
     fn the_word_on_the_command_line_says_how_it_ends() {

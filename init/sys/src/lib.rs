@@ -17,6 +17,7 @@ pub mod crash;
 pub mod exec;
 pub mod files;
 pub mod folders;
+pub mod machine;
 pub mod mapping;
 pub mod memory;
 pub mod message;

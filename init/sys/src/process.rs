@@ -54,6 +54,47 @@ pub fn wait_for(pid: i32) -> io::Result<Option<EndedChild>> {
     wait(libc::P_PID, pid, libc::WEXITED)
 }
 
+/// Whether the process is a thread of the kernel, which no program ever was.
+#[must_use]
+pub fn is_kernel_thread(pid: i32) -> bool {
+    /// `PF_KTHREAD` of the kernel's `sched.h`.
+    const KERNEL_THREAD: u32 = 0x0020_0000;
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // After the name, which may hold anything: state, four ids, tty, its group, flags.
+    let after_name = text.rsplit(')').next().unwrap_or_default();
+    let flags = after_name.split_whitespace().nth(6);
+    flags
+        .and_then(|flags| flags.parse::<u32>().ok())
+        .is_some_and(|flags| flags & KERNEL_THREAD != 0)
+}
+
+/// Waits for a child until a time span is over, then kills it. Whether it ended by itself.
+///
+/// # Errors
+/// What poll, kill and wait report.
+pub fn wait_at_most(
+    started: &crate::spawn::Started,
+    limit: std::time::Duration,
+) -> io::Result<bool> {
+    let mut in_time = true;
+    if let Some(pidfd) = &started.pidfd {
+        let mut waiting = [rustix::event::PollFd::new(
+            pidfd,
+            rustix::event::PollFlags::IN,
+        )];
+        let limit = rustix::time::Timespec {
+            tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(limit.subsec_nanos()),
+        };
+        in_time = rustix::event::poll(&mut waiting, Some(&limit))? > 0;
+    }
+    if !in_time {
+        crate::signals::kill(started.pid, libc::SIGKILL)?;
+    }
+    wait_for(started.pid)?;
+    Ok(in_time)
+}
+
 fn wait(which: libc::idtype_t, pid: i32, options: i32) -> io::Result<Option<EndedChild>> {
     loop {
         let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
@@ -321,4 +362,39 @@ pub fn reboot_with(argument: &str) -> io::Result<()> {
 /// What reboot reports.
 pub fn catch_ctrl_alt_del() -> io::Result<()> {
     rustix::system::reboot(rustix::system::RebootCommand::CadOff).map_err(io::Error::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::spawn::{Spawn, c_string, spawn};
+
+    fn sleep(seconds: &str) -> crate::spawn::Started {
+        let what = Spawn {
+            program: c_string("/bin/sleep").unwrap(),
+            argv: vec![c_string("sleep").unwrap(), c_string(seconds).unwrap()],
+            env: Vec::new(),
+            fds: Vec::new(),
+            cgroup: None,
+        };
+        spawn(&what).unwrap()
+    }
+
+    #[test]
+    fn a_child_that_does_not_end_in_time_is_killed_and_waited_for() {
+        let began = Instant::now();
+        assert!(!wait_at_most(&sleep("600"), Duration::from_millis(50)).unwrap());
+        assert!(wait_at_most(&sleep("0"), Duration::from_secs(60)).unwrap());
+        assert!(began.elapsed() < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn we_are_no_thread_of_the_kernel() {
+        assert!(!is_kernel_thread(
+            rustix::process::getpid().as_raw_nonzero().get()
+        ));
+        assert!(!is_kernel_thread(i32::MAX));
+    }
 }

@@ -186,12 +186,34 @@ pub(crate) struct Cgls {
     /// The cgroup of this unit
     #[arg(short = 'u', long)]
     unit: Option<String>,
+    /// With the threads of the kernel
+    #[arg(short = 'k')]
+    kernel: bool,
     /// Do not shorten lines
     #[arg(short = 'l', long)]
     full: bool,
     /// Straight to the terminal
     #[arg(long)]
     no_pager: bool,
+}
+
+/// The kernel's threads, which are all in the root cgroup.
+fn kernel_threads() -> Vec<tree::Process> {
+    let pids = init_sys::cgroup::Cgroups::find()
+        .and_then(|cgroups| cgroups.processes("/").ok())
+        .unwrap_or_default();
+    let threads = pids
+        .into_iter()
+        .filter(|pid| init_sys::process::is_kernel_thread(*pid));
+    let described = threads.filter_map(|pid| {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+        Some(tree::Process {
+            cgroup: "/".to_owned(),
+            pid: u32::try_from(pid).ok()?,
+            command: format!("[{}]", name.trim_end()),
+        })
+    });
+    described.collect()
 }
 
 pub(crate) fn cgls(args: Vec<OsString>) -> ExitCode {
@@ -228,7 +250,10 @@ pub(crate) fn cgls(args: Vec<OsString>) -> ExitCode {
                 command: command.as_str()?.to_owned(),
             })
         };
-        let processes: Vec<tree::Process> = rows.iter().filter_map(process).collect();
+        let mut processes: Vec<tree::Process> = rows.iter().filter_map(process).collect();
+        if options.kernel && options.unit.is_none() {
+            processes.extend(kernel_threads());
+        }
         let width = (!options.full && stdout().is_terminal())
             .then_some(())
             .and_then(|()| {

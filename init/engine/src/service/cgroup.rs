@@ -1,6 +1,6 @@
 //! The cgroup of a service ran empty, or out of memory.
 
-use crate::{Engine, units::UnitId, world::World};
+use crate::{Engine, announce::ID_OUT_OF_MEMORY, units::UnitId, world::World};
 use init_api::{ServiceResult, ServiceState};
 use std::sync::Arc;
 use unit_file::ServiceType;
@@ -66,10 +66,11 @@ impl Engine {
             return;
         };
         let name = self.units[id].name.clone();
-        self.log_unit(
-            4,
+        self.log_unit_with(
+            5,
             id,
             format!("{name}: A process of this unit has been killed by the OOM killer."),
+            vec![("MESSAGE_ID", ID_OUT_OF_MEMORY.to_owned())],
         );
         if settings.oom_policy == unit_file::OomPolicy::Continue {
             return;

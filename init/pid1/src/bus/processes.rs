@@ -23,7 +23,8 @@ fn collect(cgroups: &Cgroups, path: &str, rows: &mut Vec<Value>) {
         if rows.len() >= MAX {
             return;
         }
-        if number > 0 {
+        // Threads of the kernel are nobody's processes; systemd leaves them out as well.
+        if number > 0 && !init_sys::process::is_kernel_thread(pid) {
             rows.push(Value::Struct(vec![
                 path.into(),
                 number.into(),

@@ -59,6 +59,15 @@ impl Manager {
     fn log_findings(&mut self) {
         let findings = std::mem::take(&mut *self.world.findings.borrow_mut());
         for (unit, text) in findings {
+            // A unit that nobody needs is read at every question about it; its mistakes stay.
+            let mut told = self.world.told.borrow_mut();
+            if told.len() >= MOST_TOLD {
+                told.clear();
+            }
+            if !told.insert((unit.clone(), text.clone())) {
+                continue;
+            }
+            drop(told);
             self.journal.note(4, Some(&unit), text);
         }
     }

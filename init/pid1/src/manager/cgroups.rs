@@ -16,6 +16,8 @@ pub(crate) struct UnitCgroups {
     watch: OwnedFd,
     units: BTreeMap<String, String>,
     watched: HashMap<i32, String>,
+    /// How many processes the OOM killer had taken from each cgroup when that was last looked at.
+    oom_kills: BTreeMap<String, u64>,
 }
 
 /// A control file and what to write; failures are ignored, because controllers may be missing.
@@ -130,8 +132,10 @@ impl UnitCgroups {
         Ok(UnitCgroups {
             tree,
             watch,
-            units: BTreeMap::new(),
+            // PID 1's own, which is never started.
+            units: BTreeMap::from([("/init.scope".to_owned(), "init.scope".to_owned())]),
             watched: HashMap::new(),
+            oom_kills: BTreeMap::new(),
         })
     }
 
@@ -177,6 +181,14 @@ impl UnitCgroups {
                     std::os::unix::fs::chown(self.tree.folder(path).join(file), Some(uid), None);
             }
         }
+        // The file is there once the memory controller is, which a changed limit may bring. Its own
+        // watch, or the one that it has already.
+        let events = self.tree.folder(path).join("memory.events");
+        if let Ok(wd) = inotify::add_watch(&self.watch, events, WatchFlags::MODIFY) {
+            self.watched.insert(wd, path.to_owned());
+            let now = self.oom_count(path);
+            self.oom_kills.entry(path.to_owned()).or_insert(now);
+        }
         if !self.units.contains_key(path) {
             self.units.insert(path.to_owned(), unit.to_owned());
             let events = self.tree.folder(path).join("cgroup.events");
@@ -210,6 +222,7 @@ impl UnitCgroups {
     /// Forgets and removes a cgroup.
     pub(crate) fn remove(&mut self, path: &str) {
         self.units.remove(path);
+        self.oom_kills.remove(path);
         // The watch goes with the file.
         self.watched.retain(|_, watched| watched != path);
         if let Err(e) = self.tree.remove(path)
@@ -239,8 +252,33 @@ impl UnitCgroups {
         None
     }
 
-    /// Units whose cgroups became empty.
-    pub(crate) fn emptied(&mut self) -> Vec<String> {
+    fn oom_count(&self, path: &str) -> u64 {
+        let text = self.tree.read(path, "memory.events").unwrap_or_default();
+        text.lines()
+            .find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+            .unwrap_or(0)
+    }
+
+    /// The unit of a process, if the OOM killer took one of its processes since the last look.
+    pub(crate) fn out_of_memory(&mut self, pid: i32) -> Option<String> {
+        let unit = self.unit_of(pid)?;
+        let path = self
+            .units
+            .iter()
+            .find(|(_, name)| **name == unit)?
+            .0
+            .clone();
+        self.new_oom_kill(&path).then_some(unit)
+    }
+
+    fn new_oom_kill(&mut self, path: &str) -> bool {
+        let now = self.oom_count(path);
+        let before = self.oom_kills.insert(path.to_owned(), now);
+        now > before.unwrap_or(0)
+    }
+
+    /// Units that the OOM killer took processes from, and units whose cgroups became empty.
+    pub(crate) fn changed(&mut self) -> (Vec<String>, Vec<String>) {
         let mut room = [MaybeUninit::<u8>::uninit(); 4096];
         let mut reader = inotify::Reader::new(&self.watch, &mut room);
         let mut changed = Vec::new();
@@ -251,11 +289,18 @@ impl UnitCgroups {
         }
         changed.sort();
         changed.dedup();
-        changed
+        let mut killed = Vec::new();
+        for path in &changed {
+            if self.new_oom_kill(path) {
+                killed.extend(self.units.get(path).cloned());
+            }
+        }
+        let empty = changed
             .into_iter()
             .filter(|path| self.tree.populated(path) == Some(false))
             .filter_map(|path| self.units.get(&path).cloned())
-            .collect()
+            .collect();
+        (killed, empty)
     }
 }
 
@@ -304,7 +349,31 @@ fn device_of(path: &str) -> Option<String> {
 mod tests {
     use unit_file::{Amount, CgroupConfig, ManagerDefaults, UnitConfig, UnitName};
 
-    use super::{controllers, settings};
+    use super::{UnitCgroups, controllers, settings};
+    use init_sys::cgroup::Cgroups;
+
+    #[test]
+    fn a_process_that_the_oom_killer_took_is_told_once_and_pid_1_is_in_init_scope() {
+        let tree = tempfile::tempdir().unwrap();
+        let mut cgroups = UnitCgroups::new(Cgroups::at(tree.path())).unwrap();
+        assert_eq!(cgroups.unit_of_path("/init.scope"), Some("init.scope"));
+        let folder = tree.path().join("a.service");
+        std::fs::create_dir(&folder).unwrap();
+        let events = |count| {
+            let text = format!("low 0\noom 1\noom_kill {count}\noom_group_kill 0\n");
+            std::fs::write(folder.join("memory.events"), text).unwrap();
+        };
+        events(2);
+        let config = config(|_| {});
+        cgroups
+            .realize("a.service", "/a.service", &config, None)
+            .unwrap();
+        assert_eq!(cgroups.changed().0, Vec::<String>::new());
+        events(3);
+        assert_eq!(cgroups.changed().0, vec!["a.service".to_owned()]);
+        events(3);
+        assert_eq!(cgroups.changed().0, Vec::<String>::new());
+    }
 
     fn config(change: impl FnOnce(&mut CgroupConfig)) -> CgroupConfig {
         let name: UnitName = "a.service".parse().unwrap();

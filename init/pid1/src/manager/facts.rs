@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use init_sys::machine;
 use unit_file::{ConditionHost, ConditionKind, Facts};
 
 use crate::boot::Place;
@@ -17,33 +18,6 @@ pub(crate) struct Machine {
     /// Id of the virtualization, and whether it is a container.
     pub(crate) virtualization: Option<(String, bool)>,
     cmdline: String,
-}
-
-/// Fields of os-release.
-fn os_release(field: &str) -> Option<String> {
-    let text = fs::read_to_string("/etc/os-release")
-        .or_else(|_| fs::read_to_string("/usr/lib/os-release"))
-        .ok()?;
-    let value = text
-        .lines()
-        .find_map(|line| line.strip_prefix(field)?.strip_prefix('='))?;
-    Some(value.trim_matches(['"', '\'']).to_owned())
-}
-
-/// A kernel-made id without dashes.
-pub(crate) fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .unwrap_or_default()
-        .trim()
-        .replace('-', "")
-}
-
-fn architecture() -> String {
-    match rustix::system::uname().machine().to_string_lossy().as_ref() {
-        "x86_64" => "x86-64".to_owned(),
-        "aarch64" => "arm64".to_owned(),
-        other => other.to_owned(),
-    }
 }
 
 /// What runs this machine, by what its firmware and kernel say.
@@ -88,20 +62,9 @@ fn virtual_machine() -> Option<String> {
 
 impl Machine {
     pub(crate) fn read(place: Place, machine_id: String, first_boot: bool) -> Machine {
-        let name = rustix::system::uname();
-        let release = |field: &str| os_release(field).unwrap_or_default();
         let facts = Facts {
             machine_id: Some(machine_id),
-            boot_id: Some(boot_id()),
-            host_name: name.nodename().to_string_lossy().into_owned(),
-            kernel_release: name.release().to_string_lossy().into_owned(),
-            architecture: architecture(),
-            os_id: os_release("ID").unwrap_or_else(|| "linux".to_owned()),
-            os_version_id: release("VERSION_ID"),
-            os_build_id: release("BUILD_ID"),
-            os_variant_id: release("VARIANT_ID"),
-            os_image_id: release("IMAGE_ID"),
-            os_image_version: release("IMAGE_VERSION"),
+            ..machine::facts(Path::new("/"))
         };
         let virtualization = match place {
             Place::Container => {
@@ -284,7 +247,7 @@ impl ConditionHost for Machine {
     }
 
     fn os_release(&self, field: &str) -> Option<String> {
-        os_release(field)
+        machine::os_release(Path::new("/"), field)
     }
 
     fn memory(&self) -> u64 {

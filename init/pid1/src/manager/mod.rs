@@ -38,7 +38,7 @@ use unit_file::UnitConfig;
 
 pub(crate) use facts::Machine;
 pub(crate) use poll::{Poll, Source};
-pub(crate) use reexec::Kept;
+pub(crate) use reexec::{Handed, Kept};
 use world::RealWorld;
 
 /// What clients are told, in order.
@@ -144,7 +144,8 @@ impl Manager {
             machine,
             cgroups,
             loader,
-            findings: std::cell::RefCell::new(Vec::new()),
+            findings: std::cell::RefCell::default(),
+            told: std::cell::RefCell::default(),
         };
         let mut kept = kept;
         let restored = kept.as_mut().and_then(|kept| kept.engine.take());
@@ -288,6 +289,7 @@ impl Manager {
         let settings = crate::boot::config::read(&self.world.machine.cmdline());
         *self.world.loader.defaults_mut() = settings.defaults;
         self.world.loader.forget();
+        self.world.told.borrow_mut().clear();
         self.handle(Event::Reload);
         self.untidy = true;
         self.outgoing.push_back(Outgoing::Reloading(false));

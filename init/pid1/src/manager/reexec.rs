@@ -49,22 +49,69 @@ pub(crate) struct Kept {
     pub(crate) bus: Vec<(String, OwnedFd)>,
 }
 
+/// What the program that was here before has left.
+#[derive(Debug)]
+pub(crate) enum Handed {
+    /// There was none: the machine starts.
+    Nothing,
+    /// Everything.
+    All(Kept),
+    /// The state of the units cannot be understood; the rest may be there.
+    Damaged(Kept, io::Error),
+}
+
+/// The state, and what is wrong with it if only a part is of use.
+fn decode(text: &str) -> (State, Option<io::Error>) {
+    let error = match serde_json::from_str::<State>(text) {
+        Ok(state) => return (state, None),
+        Err(e) => e,
+    };
+    let rest = serde_json::from_str::<serde_json::Value>(text).and_then(|mut value| {
+        // Their descriptors mean nothing without them.
+        for part in ["engine", "handles", "sockets"] {
+            if let Some(map) = value.as_object_mut() {
+                map.remove(part);
+            }
+        }
+        serde_json::from_value(value)
+    });
+    (rest.unwrap_or_default(), Some(io::Error::other(error)))
+}
+
+fn text_of(number: Option<&String>) -> io::Result<String> {
+    let number = number
+        .and_then(|word| word.parse().ok())
+        .ok_or_else(|| io::Error::other(format!("{OPTION} without a number")))?;
+    let fd = inherited(number).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+    let mut file = File::from(fd);
+    file.rewind()?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok(text)
+}
+
 impl Kept {
     /// Takes over what the words of the command line point to.
-    pub(crate) fn read(words: &[String]) -> Option<Kept> {
-        let at = words.iter().position(|word| word == OPTION)?;
-        let number: RawFd = words.get(at + 1)?.parse().ok()?;
-        let mut text = String::new();
-        let mut file = File::from(inherited(number)?);
-        file.rewind().ok()?;
-        file.read_to_string(&mut text).ok()?;
-        let state: State = serde_json::from_str(&text).ok()?;
+    pub(crate) fn read(words: &[String]) -> Handed {
+        let Some(at) = words.iter().position(|word| word == OPTION) else {
+            return Handed::Nothing;
+        };
+        match text_of(words.get(at + 1)) {
+            Err(e) => Handed::Damaged(Kept::default(), e),
+            Ok(text) => match decode(&text) {
+                (state, None) => Handed::All(Kept::take(state)),
+                (state, Some(e)) => Handed::Damaged(Kept::take(state), e),
+            },
+        }
+    }
+
+    fn take(state: State) -> Kept {
         let take = |number: RawFd| {
             let fd = inherited(number)?;
             rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC).ok()?;
             Some(fd)
         };
-        Some(Kept {
+        Kept {
             engine: state.engine,
             times: state.times,
             machine_id: state.machine_id,
@@ -82,7 +129,7 @@ impl Kept {
                 .into_iter()
                 .filter_map(|(name, number)| Some((name, take(number)?)))
                 .collect(),
-        })
+        }
     }
 }
 
@@ -209,4 +256,36 @@ fn execute(state: RawFd) -> io::Error {
         Ok(first)
     };
     run().unwrap_or_else(|e| e)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Handed, Kept, OPTION, decode};
+
+    #[test]
+    fn a_state_of_units_that_is_not_understood_loses_no_more_than_itself() {
+        let text = r#"{"engine": {"units": 7}, "machine_id": "abc", "handles": [[1, 5]],
+            "notify": 9, "bus": [["bus-private", 8]]}"#;
+        let (state, error) = decode(text);
+        assert!(error.is_some());
+        assert_eq!((state.machine_id.as_str(), state.notify), ("abc", Some(9)));
+        assert_eq!(state.bus.len(), 1);
+        assert!(state.handles.is_empty());
+        let (state, error) = decode("half a");
+        assert!(error.is_some() && state.notify.is_none());
+        assert!(decode("{}").1.is_none());
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_read_is_no_first_start() {
+        let words = |words: &[&str]| -> Vec<String> { words.iter().map(|w| (*w).into()).collect() };
+        assert!(matches!(Kept::read(&words(&["init"])), Handed::Nothing));
+        for broken in [
+            &["init", OPTION][..],
+            &["init", OPTION, "x"],
+            &["init", OPTION, "9999"],
+        ] {
+            assert!(matches!(Kept::read(&words(broken)), Handed::Damaged(..)));
+        }
+    }
 }

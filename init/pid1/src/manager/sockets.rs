@@ -338,6 +338,21 @@ fn peer_name(fd: BorrowedFd<'_>) -> String {
     }
 }
 
+/// `REMOTE_ADDR` and `REMOTE_PORT` of a connection from the network (systemd.exec(5)).
+pub(crate) fn remote(fd: BorrowedFd<'_>) -> Vec<(String, String)> {
+    let peer = rustix::net::getpeername(fd).ok().flatten();
+    let Some(peer) = peer.and_then(|any| SocketAddr::try_from(any).ok()) else {
+        return Vec::new();
+    };
+    vec![
+        (
+            "REMOTE_ADDR".to_owned(),
+            peer.ip().to_canonical().to_string(),
+        ),
+        ("REMOTE_PORT".to_owned(), peer.port().to_string()),
+    ]
+}
+
 /// IPv4 behind an IPv6 socket is written as IPv4.
 fn plain(address: SocketAddr) -> String {
     format!("{}:{}", address.ip().to_canonical(), address.port())

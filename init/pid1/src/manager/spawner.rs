@@ -108,7 +108,7 @@ fn context(
     world: &RealWorld,
     manager: Variables,
     given: Given,
-    connection: bool,
+    fds: &Fds,
     stdio: [bool; 3],
 ) -> Result<Context, StartError> {
     let config = &spawn.config.exec;
@@ -117,6 +117,8 @@ fn context(
     if spawn.notify {
         process_environment.push(("NOTIFY_SOCKET".to_owned(), super::notify::PATH.to_owned()));
     }
+    let client = spawn.client.and_then(|handle| fds.get(handle));
+    process_environment.extend(client.map(super::sockets::remote).unwrap_or_default());
     let flags = spawn.command.flags;
     Ok(Context {
         unit: spawn.unit.to_string(),
@@ -129,7 +131,9 @@ fn context(
         unit_environment,
         process_environment,
         fd_names: spawn.fds.iter().map(|(_, name)| name.clone()).collect(),
-        connection,
+        connection: spawn
+            .connection
+            .is_some_and(|handle| fds.get(handle).is_some()),
         stdio,
         idle: spawn.idle,
         watchdog_usec: spawn.watchdog_usec.filter(|_| spawn.main),
@@ -188,7 +192,7 @@ pub(crate) fn start(
     let private = given.map_err(prepare)?;
     let stdio = clients_own(&wanted.config.exec).map_err(prepare)?;
     let given = [0, 1, 2].map(|at| stdio.get(at).is_some_and(Option::is_some));
-    let context = context(wanted, world, manager, private, connection.is_some(), given)?;
+    let context = context(wanted, world, manager, private, fds, given)?;
     let context_fd = context
         .encode()
         .and_then(|text| memory(&text))

@@ -28,7 +28,11 @@ impl Manager {
             Source::Exec(pid) => self.exec_report(*pid),
             Source::Signals => self.take_signals(),
             Source::Cgroups => {
-                for unit in self.world.cgroups.emptied() {
+                let (killed, emptied) = self.world.cgroups.changed();
+                for unit in killed {
+                    self.handle(Event::OutOfMemory { unit });
+                }
+                for unit in emptied {
                     self.handle(Event::CgroupEmpty { unit });
                 }
             }
@@ -183,6 +187,12 @@ impl Manager {
             let pid = u32::try_from(child.pid).unwrap_or(0);
             self.notifications();
             self.exec_report(pid);
+            // Its cgroup is known only until it is reaped, and the kernel's word may come later.
+            if matches!(child.how, Ended::Killed(9))
+                && let Some(unit) = self.world.cgroups.out_of_memory(child.pid)
+            {
+                self.handle(Event::OutOfMemory { unit });
+            }
             let _ = process::reap(child.pid);
             let exit = match child.how {
                 Ended::Exited(code) => Exit::Exited(code),

@@ -1,6 +1,7 @@
 //! Facts for the engine: units from files, processes from cgroups, paths from the file system.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs;
 
 use init_sys::tree::RealTree;
@@ -21,6 +22,8 @@ pub(crate) struct RealWorld {
     pub(crate) loader: UnitLoader<RealTree>,
     /// Findings of unit files, to be logged once the engine is done.
     pub(crate) findings: RefCell<Vec<(String, String)>>,
+    /// Findings that were logged since the unit files were last read again.
+    pub(crate) told: RefCell<BTreeSet<(String, String)>>,
 }
 
 fn signed(pid: Pid) -> i32 {

@@ -21,7 +21,9 @@ pub(super) fn verify(
     if args.is_empty() {
         return Err(Failure::new("Too few arguments."));
     }
-    let loader = UnitLoader::new(RealTree::below(root.unwrap_or_else(|| Path::new("/"))));
+    let root = root.unwrap_or_else(|| Path::new("/"));
+    let facts = init_sys::machine::facts(root);
+    let loader = UnitLoader::new(RealTree::below(root)).with_facts(facts.clone());
     let mut bad = false;
     for arg in args {
         let unit = if arg.contains('/') {
@@ -33,13 +35,7 @@ pub(super) fn verify(
                 UnitName::new(name.as_ref()).map_err(|e| Failure::new(format!("{arg}: {e}")))?;
             let text =
                 std::fs::read_to_string(arg).map_err(|e| Failure::new(format!("{arg}: {e}")))?;
-            parse_unit(
-                &name,
-                arg,
-                &text,
-                &Facts::default(),
-                &ManagerDefaults::default(),
-            )
+            parse_unit(&name, arg, &text, &facts, &ManagerDefaults::default())
         } else {
             let name = mangle(arg, init_api::UnitType::Service);
             loader.load(
@@ -232,4 +228,26 @@ pub(super) fn cat_config(
         }
     }
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_that_names_the_machine_by_its_id_is_verified_with_the_machines_own() {
+        let root = tempfile::tempdir().unwrap();
+        let units = root.path().join("usr/lib/systemd/system");
+        std::fs::create_dir_all(&units).unwrap();
+        std::fs::create_dir(root.path().join("etc")).unwrap();
+        let id = "0123456789abcdef0123456789abcdef\n";
+        std::fs::write(root.path().join("etc/machine-id"), id).unwrap();
+        let text = "[Service]\nExecStart=/bin/echo %m\n";
+        std::fs::write(units.join("x.service"), text).unwrap();
+        let file = units.join("x.service").display().to_string();
+        for arg in ["x.service".to_owned(), file] {
+            let code = verify(&mut std::io::sink(), Some(root.path()), &[arg]);
+            assert_eq!(code.ok(), Some(0));
+        }
+    }
 }

@@ -23,6 +23,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
+use init_api::{LoadState, UnitType};
 use init_client::{ClientError, Manager};
 
 pub(crate) use jobs::tell_job_failure;
@@ -192,7 +193,34 @@ pub(crate) fn main(args: &[OsString]) -> ExitCode {
     }
 }
 
+/// The types and load states of `--type=`; anything else would select nothing without a word.
+fn check_types(cx: &mut Context) -> Result<bool, Failure> {
+    for name in cx.options.types.clone() {
+        if name == "help" {
+            writeln!(cx.out, "Available unit types:")?;
+            for kind in UnitType::ALL {
+                writeln!(cx.out, "{kind}")?;
+            }
+            writeln!(cx.out, "\nAvailable unit load states:")?;
+            for load in LoadState::ALL {
+                writeln!(cx.out, "{load}")?;
+            }
+            return Ok(false);
+        }
+        let known = UnitType::from_suffix(&name).is_some() || name.parse::<LoadState>().is_ok();
+        if !known {
+            return Err(Failure::new(format!(
+                "Unknown unit type or load state '{name}'.\nUse -t help to see a list of allowed values."
+            )));
+        }
+    }
+    Ok(true)
+}
+
 fn run(cx: &mut Context, verb: &str) -> Result<u8, Failure> {
+    if !check_types(cx)? {
+        return Ok(0);
+    }
     match verb {
         "start"
         | "stop"

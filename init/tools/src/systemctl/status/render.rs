@@ -401,11 +401,13 @@ impl Page<'_> {
         } else {
             String::new()
         };
-        if let Some(tasks) = tasks {
+        // Nothing runs any more: its cgroup is only still there.
+        let over = props.text("SubState") == "exited" && self.unit.processes.is_empty();
+        if let Some(tasks) = tasks.filter(|_| !over) {
             let limit = limit.map(|l| format!(" (limit: {l})")).unwrap_or_default();
             self.line("Tasks", &format!("{tasks}{limit}"));
         }
-        if let Some(memory) = memory {
+        if let Some(memory) = memory.filter(|_| !over) {
             self.line("Memory", &format!("{}{limits}", format_bytes(memory)));
         }
         if let Some(cpu) = cpu {
@@ -413,7 +415,7 @@ impl Page<'_> {
         }
         let active = self.props().text("ActiveState").to_owned();
         let shown = !self.unit.processes.is_empty() || active == "active";
-        if !group.is_empty() && shown {
+        if !group.is_empty() && shown && !over {
             self.line("CGroup", &group);
             let text = tree::render(&group, &self.unit.processes, self.indent(), self.look.width);
             self.out.push_str(&text);
