@@ -21,8 +21,14 @@ pub struct NodeFields<'a> {
     pub created: u64,
 }
 
-/// Writes a node; `nodes` writes the elements of its listing and returns false when there are none.
-pub fn node(out: &mut Vec<u8>, fields: &NodeFields<'_>, nodes: impl FnOnce(&mut Vec<u8>) -> bool) {
+/// Writes a node without a listing.
+pub fn node(out: &mut Vec<u8>, fields: &NodeFields<'_>) {
+    let begin = begin_node(out, fields);
+    end_node(out, begin, fields.modified, fields.created);
+}
+
+/// Writes a node as far as its listing; [`end_node`] wants to know where that was.
+pub fn begin_node(out: &mut Vec<u8>, fields: &NodeFields<'_>) -> usize {
     let begin = out.len();
     if !fields.key.is_empty() {
         out.extend_from_slice(b",\"key\":");
@@ -47,20 +53,18 @@ pub fn node(out: &mut Vec<u8>, fields: &NodeFields<'_>, nodes: impl FnOnce(&mut 
         }
         number(out, fields.ttl.unsigned_abs());
     }
-    let before = out.len();
-    out.extend_from_slice(b",\"nodes\":[");
-    if nodes(out) {
-        out.push(b']');
-    } else {
-        out.truncate(before);
-    }
-    if fields.modified != 0 {
+    begin
+}
+
+/// Writes the rest of a node, whose indexes these are.
+pub fn end_node(out: &mut Vec<u8>, begin: usize, modified: u64, created: u64) {
+    if modified != 0 {
         out.extend_from_slice(b",\"modifiedIndex\":");
-        number(out, fields.modified);
+        number(out, modified);
     }
-    if fields.created != 0 {
+    if created != 0 {
         out.extend_from_slice(b",\"createdIndex\":");
-        number(out, fields.created);
+        number(out, created);
     }
     if out.len() == begin {
         out.push(b'{');
@@ -153,7 +157,7 @@ mod tests {
             created: 1,
         };
         let mut out = Vec::new();
-        node(&mut out, &fields, |_| false);
+        node(&mut out, &fields);
         assert_eq!(
             String::from_utf8(out).unwrap(),
             r#"{"key":"/a","value":"","expiration":"1970-01-01T00:00:01Z","ttl":5,"modifiedIndex":2,"createdIndex":1}"#
@@ -169,7 +173,6 @@ mod tests {
                 dir: true,
                 ..NodeFields::default()
             },
-            |_| false,
         );
         assert_eq!(out, b"{\"dir\":true}");
     }

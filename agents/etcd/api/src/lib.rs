@@ -25,7 +25,7 @@ mod time;
 pub use error::{Code, EtcdError};
 pub use form::{Form, encode_form_value};
 pub use members::{Member, MemberList, Message, PeerUrls, check_peer_urls, parse_member_id};
-pub use path::{CleanPath, clean, decode_path, encode_path};
+pub use path::{CleanPath, KEY_DEPTH, check_depth, clean, decode_path, encode_path};
 pub use request::{Method, Operation, Request, Ttl, WriteTarget};
 pub use response::{Node, Response};
 pub use stats::{Latency, LeaderInfo, SelfStats, StoreStats, go_duration};

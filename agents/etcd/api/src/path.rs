@@ -1,4 +1,6 @@
-//! Paths of requests: decoding, cleaning and encoding.
+//! Paths of requests: decoding, cleaning and encoding, and how deep a key may be.
+
+use crate::{Code, EtcdError};
 
 /// What a request path is after cleaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +80,22 @@ pub fn clean(path: Vec<u8>) -> CleanPath {
     }
 }
 
+/// Components that a key may have which is written.
+pub const KEY_DEPTH: usize = 256;
+
+/// That a key to be written is not too deep.
+///
+/// # Errors
+/// Code 209.
+pub fn check_depth(key: &[u8]) -> Result<(), EtcdError> {
+    let parts = key.split(|byte| *byte == b'/');
+    if parts.filter(|part| !part.is_empty()).count() <= KEY_DEPTH {
+        return Ok(());
+    }
+    let cause = format!("a key has at most {KEY_DEPTH} components");
+    Err(EtcdError::new(Code::InvalidField, cause, 0))
+}
+
 /// Encodes a path for a URL.
 #[must_use]
 pub fn encode_path(path: &[u8]) -> String {
@@ -94,7 +112,7 @@ pub fn encode_path(path: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{CleanPath, clean, decode_path, encode_path};
+    use super::{CleanPath, KEY_DEPTH, check_depth, clean, decode_path, encode_path};
 
     #[test]
     fn a_path_is_decoded_once() {
@@ -118,6 +136,14 @@ mod tests {
         for path in ["/", "/a", "/a/b/", "/..a"] {
             assert_eq!(clean(path.into()), CleanPath::Clean(path.into()), "{path}");
         }
+    }
+
+    #[test]
+    fn a_key_to_be_written_has_at_most_so_many_components() {
+        check_depth(b"/").unwrap();
+        check_depth("/b".repeat(KEY_DEPTH).as_bytes()).unwrap();
+        let error = check_depth("/b".repeat(KEY_DEPTH + 1).as_bytes()).unwrap_err();
+        assert_eq!((error.code.number(), error.code.status()), (209, 400));
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl EventNode {
             modified: self.modified,
             created: self.created,
         };
-        json::node(out, &fields, |_| false);
+        json::node(out, &fields);
     }
 
     fn encode(&self, to: &mut Encoder) {

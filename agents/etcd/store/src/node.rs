@@ -6,10 +6,6 @@ use std::sync::Arc;
 use crate::event::{EventNode, Text};
 use etcd_api::ttl_seconds;
 
-/// Components of the deepest key. Whatever walks the tree goes one call deeper for each directory, and a request line
-/// has room for more of them than a stack.
-pub(crate) const DEPTH: usize = 256;
-
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) modified: u64,
@@ -25,6 +21,24 @@ pub(crate) enum Kind {
 }
 
 pub(crate) type Children = BTreeMap<Box<[u8]>, Arc<Node>>;
+
+/// Takes the tree apart without recursion, however deep it is.
+impl Drop for Node {
+    fn drop(&mut self) {
+        let Kind::Dir(children) = &mut self.kind else {
+            return;
+        };
+        let mut below: Vec<Arc<Node>> = std::mem::take(children).into_values().collect();
+        while let Some(child) = below.pop() {
+            // Whoever shares it goes on to use it.
+            if let Some(mut child) = Arc::into_inner(child)
+                && let Kind::Dir(children) = &mut child.kind
+            {
+                below.extend(std::mem::take(children).into_values());
+            }
+        }
+    }
+}
 
 impl Node {
     pub(crate) fn root() -> Node {

@@ -1,5 +1,6 @@
 //! Reading keys and listing directories.
 
+use std::collections::btree_map::Iter;
 use std::sync::Arc;
 
 use etcd_api::json::{self, NodeFields};
@@ -29,8 +30,7 @@ impl Store {
         } else {
             key.to_vec()
         };
-        let depth = if recursive { u32::MAX } else { 1 };
-        write_node(&mut out, &mut path, &node, depth, now);
+        write_tree(&mut out, &mut path, &node, recursive, now);
         out.extend_from_slice(b"}\n");
         Ok(out)
     }
@@ -61,33 +61,71 @@ impl Store {
     }
 }
 
-fn write_node(out: &mut Vec<u8>, path: &mut Vec<u8>, node: &Node, depth: u32, now: u64) {
-    let key = path.clone();
-    let fields = NodeFields {
-        key: &key,
-        value: node.value().map(|value| &**value),
-        dir: node.is_dir(),
-        expiration: node.expires,
-        ttl: node.expires.map_or(0, |expires| ttl_seconds(expires, now)),
-        modified: node.modified,
-        created: node.created,
-    };
-    json::node(out, &fields, |out| {
-        let Some(children) = node.children().filter(|_| depth > 0) else {
-            return false;
+/// A node that is being written.
+struct Open<'a> {
+    node: &'a Node,
+    begin: usize,
+    /// Whether its listing has elements so far.
+    filled: bool,
+    rest: Option<Iter<'a, Box<[u8]>, Arc<Node>>>,
+}
+
+impl<'a> Open<'a> {
+    fn begin(out: &mut Vec<u8>, key: &[u8], node: &'a Node, list: bool, now: u64) -> Open<'a> {
+        let fields = NodeFields {
+            key,
+            value: node.value().map(|value| &**value),
+            dir: node.is_dir(),
+            expiration: node.expires,
+            ttl: node.expires.map_or(0, |expires| ttl_seconds(expires, now)),
+            modified: node.modified,
+            created: node.created,
         };
-        let mut any = false;
-        for (name, child) in children.iter().filter(|(name, _)| !is_hidden(name)) {
-            if any {
-                out.push(b',');
-            }
-            any = true;
-            let length = path.len();
+        let begin = json::begin_node(out, &fields);
+        Open {
+            node,
+            begin,
+            filled: false,
+            rest: node
+                .children()
+                .filter(|_| list)
+                .map(|children| children.iter()),
+        }
+    }
+
+    /// The next child that is listed.
+    fn next(&mut self) -> Option<(&'a [u8], &'a Node)> {
+        let (name, child) = self.rest.as_mut()?.find(|(name, _)| !is_hidden(name))?;
+        Some((name, child))
+    }
+}
+
+/// Writes a node with what is in it, or all that is below it. Keeps its own stack: what a key may
+/// be is decided elsewhere, and an old log may hold deeper ones.
+fn write_tree(out: &mut Vec<u8>, path: &mut Vec<u8>, root: &Node, recursive: bool, now: u64) {
+    let mut open = vec![Open::begin(out, path, root, true, now)];
+    while let Some(top) = open.last_mut() {
+        if let Some((name, child)) = top.next() {
+            out.extend_from_slice(if top.filled {
+                &b","[..]
+            } else {
+                b",\"nodes\":["
+            });
+            top.filled = true;
             path.push(b'/');
             path.extend_from_slice(name);
-            write_node(out, path, child, depth - 1, now);
-            path.truncate(length);
+            open.push(Open::begin(out, path, child, recursive, now));
+            continue;
         }
-        any
-    });
+        if top.filled {
+            out.push(b']');
+        }
+        json::end_node(out, top.begin, top.node.modified, top.node.created);
+        open.pop();
+        if !open.is_empty() {
+            // Names have no slashes.
+            let parent = path.iter().rposition(|byte| *byte == b'/');
+            path.truncate(parent.unwrap_or_default());
+        }
+    }
 }

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use crate::{
-    Command, Delivery, Event, Operation, Outcome, Sink, Store, Text, Watch, Write, WriteKind,
+    Command, Delivery, Encoder, Event, Operation, Outcome, Sink, Store, Text, Watch, Write,
+    WriteKind,
 };
 
 #[derive(Clone, Default)]
@@ -365,24 +366,45 @@ fn every_command_is_decoded_as_it_was_encoded() {
     }
 }
 
+/// Deeper than requests may be, as an old log can have it, on a small stack.
 #[test]
-fn a_key_too_deep_for_the_stack_is_refused_and_the_deepest_one_is_served() {
-    let mut store = Store::new(10);
-    let write = |depth: usize| {
-        let write = Write {
-            key: text(&"/d".repeat(depth)),
-            ..Write::default()
-        };
-        Command::write(write, 0)
+fn a_very_deep_key_is_written_read_saved_restored_and_removed_without_recursion() {
+    const DEPTH: usize = 4000;
+    let work = || {
+        let mut store = Store::new(10);
+        let key = "/b".repeat(DEPTH);
+        store
+            .apply(&Command {
+                now: 1,
+                operation: Operation::Write(Write {
+                    kind: WriteKind::Set,
+                    key: key.as_bytes().into(),
+                    value: b"v"[..].into(),
+                    dir: false,
+                    expires: Some(2_000_000_000),
+                    refresh: false,
+                }),
+            })
+            .unwrap();
+        let mut bytes = Encoder::new();
+        store.snapshot().encode(&mut bytes);
+        let mut other = Store::new(10);
+        other.restore(&bytes.out).unwrap();
+        assert_eq!(other.next_expiry(), Some(2_000_000_000));
+        let all = other.get(b"/", true, 1).unwrap();
+        assert_eq!(all, store.get(b"/", true, 1).unwrap());
+        assert_eq!(
+            all.iter().filter(|byte| **byte == b'{').count(),
+            DEPTH + 2,
+            "every level is listed"
+        );
+        delete(&mut other, "/b");
+        assert_eq!(other.next_expiry(), None);
+        drop(store);
+        // Cut off in the middle of the tree.
+        let half = &bytes.out[..bytes.out.len() - 40];
+        other.restore(half).unwrap_err();
     };
-    // What one request line has room for.
-    let error = store.apply(&write(32_000)).unwrap_err();
-    assert_eq!((error.code.number(), store.index()), (209, 3));
-    store.apply(&write(257)).unwrap_err();
-    store.apply(&write(256)).unwrap();
-    let mut bytes = crate::Encoder::new();
-    store.snapshot().encode(&mut bytes);
-    let mut other = Store::new(10);
-    other.restore(&bytes.out).unwrap();
-    assert_eq!(other.get(b"/", true, 0), store.get(b"/", true, 0));
+    let small = std::thread::Builder::new().stack_size(64 << 10);
+    small.spawn(work).unwrap().join().unwrap();
 }

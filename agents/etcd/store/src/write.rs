@@ -6,7 +6,7 @@ use etcd_api::{Code, EtcdError, ttl_seconds};
 
 use crate::command::{Write, WriteKind};
 use crate::event::{Action, Event, EventNode, Text};
-use crate::node::{Children, DEPTH, Kind, Node, components, split};
+use crate::node::{Children, Kind, Node, components, split};
 use crate::store::Store;
 
 impl Store {
@@ -47,10 +47,6 @@ impl Store {
         replace: bool,
         now: u64,
     ) -> Result<Arc<Event>, EtcdError> {
-        if components(key).count() > DEPTH {
-            let cause = format!("a key has at most {DEPTH} components");
-            return Err(EtcdError::new(Code::InvalidField, cause, self.index));
-        }
         let mut value = write.value.clone();
         if write.refresh {
             let old = self.find(key)?;
@@ -235,9 +231,15 @@ impl Store {
 
     fn forget_expiry(&mut self, key: &Text, node: &Node) {
         self.expiry.remove(node.expires, key);
-        for (name, child) in node.children().into_iter().flatten() {
-            let below: Text = [key, &b"/"[..], name].concat().into();
-            self.forget_expiry(&below, child);
+        let mut folders = vec![(Arc::clone(key), node)];
+        while let Some((folder, node)) = folders.pop() {
+            for (name, child) in node.children().into_iter().flatten() {
+                let below: Text = [&folder, &b"/"[..], name].concat().into();
+                self.expiry.remove(child.expires, &below);
+                if child.is_dir() {
+                    folders.push((below, child));
+                }
+            }
         }
     }
 

@@ -45,6 +45,9 @@ impl Api {
             operation,
             no_value_on_success,
         } = Request::parse(method, &form)?;
+        if matches!(call.method, Method::PUT | Method::POST) {
+            etcd_api::check_depth(&key)?;
+        }
         let write = |kind, target| Operation::Write(to_write(kind, key.clone(), target));
         let operation = match operation {
             Asked::Get { recursive, quorum } => {

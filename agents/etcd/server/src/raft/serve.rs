@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use etcd_store::{Decoder, Encoder};
+use etcd_store::{Command, Decoder, Encoder, Operation};
 use http::{Answer, Call, StatusCode};
 use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
 
@@ -10,7 +10,7 @@ use super::codec::{Message, get_proposal, put_vote};
 use super::consensus::{Consensus, Failure};
 use super::membership::{Changed, MemberChange};
 use super::network::{CLUSTER_HEADER, SENDER_HEADER, split_snapshot};
-use super::types::TypeConfig;
+use super::types::{Body, TypeConfig};
 
 /// Why a message has no answer.
 enum Refusal {
@@ -110,6 +110,14 @@ impl Consensus {
                 let mut from = Decoder::new(&call.body);
                 let proposal = get_proposal(&mut from)?;
                 from.end()?;
+                if let Body::Command(Command {
+                    operation: Operation::Write(write),
+                    ..
+                }) = &proposal.body
+                {
+                    etcd_api::check_depth(&write.key)
+                        .map_err(|error| Refusal::Status(StatusCode::BAD_REQUEST, error.cause))?;
+                }
                 self.propose_for(proposal)
                     .await
                     .map(|()| Vec::new())
