@@ -30,7 +30,7 @@ pub use failover::{Attempt, Endpoints};
 pub use get::{get, get_blocking};
 pub use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 pub use hyper::{Method, StatusCode, header};
-pub use limits::{Limits, ServerLimits};
+pub use limits::{Large, Limits, ServerLimits};
 pub use message::{Answer, Body, BodySender, Call, Gone, Request, Response};
 pub use server::{Listener, Server, Stop, Stopper};
 pub use url::{Endpoint, Url};

@@ -40,6 +40,8 @@ pub struct ServerLimits {
     pub body_read: Duration,
     /// Bytes of request body; more is answered with 413.
     pub body: usize,
+    /// The one path whose body may be larger and take longer.
+    pub large: Option<Large>,
     /// Time that running requests have to finish after a stop was asked for.
     pub drain: Duration,
 }
@@ -51,7 +53,29 @@ impl Default for ServerLimits {
             header_read: Duration::from_secs(30),
             body_read: Duration::from_secs(60),
             body: 16 << 20,
+            large: None,
             drain: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Bounds of the bodies for one path.
+#[derive(Debug, Clone, Copy)]
+pub struct Large {
+    /// The path.
+    pub path: &'static str,
+    /// Bytes of request body.
+    pub body: usize,
+    /// Time for a client to send it.
+    pub body_read: Duration,
+}
+
+impl ServerLimits {
+    /// Bytes and time for the body of a request for a path.
+    pub(crate) fn of_body(&self, path: &str) -> (usize, Duration) {
+        match &self.large {
+            Some(large) if large.path == path => (large.body, large.body_read),
+            _ => (self.body, self.body_read),
         }
     }
 }

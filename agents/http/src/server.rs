@@ -227,7 +227,8 @@ async fn read(
     limits: &ServerLimits,
 ) -> Result<Call, Answer> {
     let (head, incoming) = request.into_parts();
-    let body = match timeout(limits.body_read, collect(incoming, limits.body)).await {
+    let (most, time) = limits.of_body(head.uri.path());
+    let body = match timeout(time, collect(incoming, most)).await {
         Ok(Ok(body)) => body,
         Ok(Err(status)) => return Err(refuse(status)),
         Err(_) => return Err(refuse(StatusCode::REQUEST_TIMEOUT)),

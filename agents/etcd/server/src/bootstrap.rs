@@ -20,7 +20,10 @@ pub(crate) enum Start {
     Member {
         member: u64,
         cluster: u64,
+        /// All members of a new cluster, for a log that has nothing yet.
         initial: Option<BTreeMap<u64, Peer>>,
+        /// Whether there was something in the log once.
+        started: bool,
     },
     Proxy {
         peers: Vec<String>,
@@ -92,11 +95,19 @@ fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Bootst
 pub(crate) fn lock(config: &Config) -> Result<DataLock, BootstrapError> {
     use std::os::unix::fs::DirBuilderExt;
     let data = &config.data;
+    let new = !data.exists();
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(data)
         .map_err(io_error("make", data))?;
+    if new
+        && let Some(parent) = data.parent()
+        && let Err(error) = sync_folder(parent)
+    {
+        // We may have no right to read it.
+        tracing::debug!(%error, "cannot sync the folder of the data directory");
+    }
     let path = data.join("lock");
     let file = File::create(&path).map_err(io_error("make", &path))?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
@@ -122,11 +133,12 @@ pub(crate) async fn bootstrap(config: &Config, client: &Client) -> Result<Start,
                 config.data.join("member/wal")
             );
         }
-        let (member, cluster) = read_identity(&identity)?;
+        let (member, cluster, initial) = read_identity(&identity)?;
         return Ok(Start::Member {
             member,
             cluster,
-            initial: None,
+            initial,
+            started: config.data.join(STARTED).exists(),
         });
     }
     if config.proxy != ProxyMode::Off || proxy.exists() {
@@ -165,12 +177,29 @@ pub(crate) async fn bootstrap(config: &Config, client: &Client) -> Result<Start,
         }
         Beginning::Existing(members) => join_cluster(config, members, client).await?,
     };
-    write_identity(&identity, member, cluster)?;
+    write_identity(&identity, member, cluster, initial.as_ref())?;
     Ok(Start::Member {
         member,
         cluster,
         initial,
+        started: false,
     })
+}
+
+/// Is there once the log has something: an empty log then is a lost one, and a member that lost its
+/// log must not vote again as if it had never voted.
+const STARTED: &str = "member/started";
+
+/// Notes that the log has something.
+pub(crate) fn mark_started(data: &Path) {
+    let path = data.join(STARTED);
+    if path.exists() {
+        return;
+    }
+    let made = File::create(&path).and_then(|_| sync_folder(path.parent().unwrap_or(data)));
+    if let Err(error) = made {
+        tracing::warn!(path = %path.display(), %error, "cannot note that the log has begun");
+    }
 }
 
 /// The Go program's logs end in `.wal`.
@@ -187,28 +216,53 @@ fn refuse_foreign(data: &Path) -> Result<(), BootstrapError> {
     Ok(())
 }
 
-fn read_identity(path: &Path) -> Result<(u64, u64), BootstrapError> {
+/// Member, cluster and, when this member was there from the beginning, all initial members: a first
+/// start that ended before its log had anything is repeated with them.
+fn read_identity(path: &Path) -> Result<Identity, BootstrapError> {
     let text = fs::read_to_string(path).map_err(io_error("read", path))?;
-    let field = |name: &str| {
-        text.lines()
-            .find_map(|line| u64::from_str_radix(line.strip_prefix(name)?, 16).ok())
+    let parsed = || {
+        let (mut member, mut cluster, mut initial) = (None, None, BTreeMap::new());
+        for line in text.lines() {
+            let (name, value) = line.split_once('=')?;
+            let id = |text| u64::from_str_radix(text, 16).ok();
+            match name {
+                "member" => member = Some(id(value)?),
+                "cluster" => cluster = Some(id(value)?),
+                "initial" => {
+                    let (of, urls) = value.split_once(' ')?;
+                    let urls = urls.split(' ').map(str::to_owned).collect();
+                    initial.insert(id(of)?, Peer { urls });
+                }
+                _ => return None,
+            }
+        }
+        Some((
+            member?,
+            cluster?,
+            Some(initial).filter(|all| !all.is_empty()),
+        ))
     };
-    let both = (field("member="), field("cluster="));
-    let (Some(member), Some(cluster)) = both else {
-        return Err(BootstrapError::Identity {
-            path: path.to_owned(),
-        });
-    };
-    Ok((member, cluster))
+    parsed().ok_or_else(|| BootstrapError::Identity {
+        path: path.to_owned(),
+    })
 }
 
-fn write_identity(path: &Path, member: u64, cluster: u64) -> Result<(), BootstrapError> {
+fn write_identity(
+    path: &Path,
+    member: u64,
+    cluster: u64,
+    initial: Option<&BTreeMap<u64, Peer>>,
+) -> Result<(), BootstrapError> {
     let folder = path.parent().unwrap_or(path);
     let temporary = path.with_extension("tmp");
+    let mut text = format!("member={member:x}\ncluster={cluster:x}\n");
+    for (id, peer) in initial.into_iter().flatten() {
+        text.push_str(&format!("initial={id:x} {}\n", peer.urls.join(" ")));
+    }
     let write = || {
         fs::create_dir_all(folder)?;
         let mut file = File::create(&temporary)?;
-        writeln!(file, "member={member:x}\ncluster={cluster:x}")?;
+        file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
         sync_folder(folder)?;
@@ -391,4 +445,33 @@ pub(crate) fn save_proxy_peers(data: &Path, peers: &[String]) -> io::Result<()> 
     fs::write(&temporary, text)?;
     fs::rename(temporary, folder.join("cluster"))?;
     sync_folder(&folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BootstrapError, Peer, read_identity, write_identity};
+
+    #[test]
+    fn who_we_are_is_read_as_it_was_written_with_the_initial_members() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("member/id");
+        let peer = |urls: &[&str]| Peer {
+            urls: urls.iter().map(|url| (*url).to_owned()).collect(),
+        };
+        let initial = [
+            (1, peer(&["http://10.0.0.1:2380", "http://[::1]:2380"])),
+            (0xff, peer(&["unix:///run/p"])),
+        ];
+        for initial in [Some(initial.into()), None] {
+            write_identity(&path, 1, 2, initial.as_ref()).unwrap();
+            assert_eq!(read_identity(&path).unwrap(), (1, 2, initial));
+        }
+        for text in ["", "member=1", "member=1\ncluster=2\ninitial=1", "\0"] {
+            std::fs::write(&path, text).unwrap();
+            assert!(
+                matches!(read_identity(&path), Err(BootstrapError::Identity { .. })),
+                "{text:?}"
+            );
+        }
+    }
 }

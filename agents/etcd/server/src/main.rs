@@ -15,6 +15,7 @@ mod config;
 mod discovery;
 mod flags;
 mod ids;
+mod log_line;
 mod manual;
 mod proxy;
 mod raft;
@@ -115,13 +116,11 @@ fn start_log(values: &Values) {
         "info"
     };
     let filter = tracing_subscriber::EnvFilter::new(format!("{level},openraft=warn"));
-    // The journal adds the time.
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_target(false)
         .with_ansi(false)
-        .without_time()
+        .event_format(log_line::LogLine)
         .init();
     // A dead task in a live process is a ghost: the service manager starts us again.
     let default = std::panic::take_hook();

@@ -10,14 +10,17 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::api::{Api, Settings, now};
-use crate::bootstrap::{BootstrapError, Start, bootstrap, lock};
+use crate::bootstrap::{BootstrapError, Start, bootstrap, lock, mark_started};
 use crate::config::{Config, ProxyMode};
 use crate::proxy::Proxy;
-use crate::raft::{Attributes, Body, Consensus, Parameters, Role, StartError};
+use crate::raft::{Attributes, Body, Consensus, Failure, Parameters, Role, StartError};
 use crate::serve::{Answering, ListenError, Slot, listen, serve_clients, serve_peers};
 
 /// Between looks for keys that have expired and members that have caught up.
 const TICK: Duration = Duration::from_millis(500);
+
+/// Between attempts to publish our name.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Descriptors that clients cannot have: files, members, the runtime's own.
 const RESERVED: u64 = 150;
@@ -82,7 +85,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         &config,
         connections.min(100_000),
     );
-    serve_peers(&mut serving, peers, &slot, &stop);
+    serve_peers(&mut serving, peers, &slot, &stop, &config);
 
     let http = Client::new();
     notify("STATUS=finding the members of the cluster");
@@ -105,6 +108,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
             member,
             cluster,
             initial,
+            started,
         } => {
             tracing::info!(
                 name = config.name,
@@ -126,8 +130,12 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
                 history_events: config.history_events,
                 strict: config.strict,
                 initial,
+                started,
             };
             let consensus = Consensus::start(parameters, http, now() ^ member).await?;
+            if consensus.has_log() {
+                mark_started(&config.data);
+            }
             let settings = Settings {
                 name: config.name.clone(),
                 quorum_reads: config.quorum_reads,
@@ -239,6 +247,7 @@ async fn tick(consensus: &Consensus) {
 async fn announce(consensus: &Consensus, config: &Config) {
     notify("STATUS=waiting for a leader");
     consensus.ready().await;
+    mark_started(&config.data);
     let attributes = Attributes {
         name: config.name.clone(),
         client_urls: config.client_urls.clone(),
@@ -253,7 +262,12 @@ async fn announce(consensus: &Consensus, config: &Config) {
         };
         match consensus.propose(body).await {
             Ok(_) => break,
-            Err(failure) => tracing::warn!(reason = failure.text(), "cannot publish our name yet"),
+            // Why raft has ended is told by whoever watches it.
+            Err(Failure::Stopped) => return std::future::pending().await,
+            Err(failure) => {
+                tracing::warn!(reason = failure.text(), "cannot publish our name yet");
+                tokio::time::sleep(AGAIN).await;
+            }
         }
     }
     let leader = consensus

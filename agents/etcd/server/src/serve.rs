@@ -4,8 +4,8 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 
 use http::{
-    Answer, Call, HeaderValue, Listener, Method, Server, ServerLimits, StatusCode, Stop, Url,
-    header,
+    Answer, Call, HeaderValue, Large, Listener, Method, Server, ServerLimits, StatusCode, Stop,
+    Url, header,
 };
 use tokio::task::JoinSet;
 
@@ -13,6 +13,7 @@ use crate::api::{Api, method_not_allowed, not_found, version};
 use crate::bootstrap::PeerMember;
 use crate::config::{Config, listen_address};
 use crate::proxy::Proxy;
+use crate::raft::{SNAPSHOT_LIMIT, SNAPSHOT_PATH, SNAPSHOT_TIME};
 
 /// What answers on the ports, once it is known.
 #[derive(Clone, Debug)]
@@ -113,16 +114,25 @@ fn allow_origin(answer: &mut Answer, cors: &[String], origin: Option<HeaderValue
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names);
 }
 
+/// Bytes of a message between members, of which the largest carries the largest request of a client.
+const MESSAGE_LIMIT: usize = 64 << 20;
+const MESSAGE_ROOM: usize = 2 << 20;
+
 /// Serves other members.
 pub(crate) fn serve_peers(
     serving: &mut JoinSet<()>,
     listeners: Vec<Listener>,
     slot: &Slot,
     stop: &Stop,
+    config: &Config,
 ) {
-    // Snapshots come in one body.
     let server = Server::new(ServerLimits {
-        body: 4 << 30,
+        body: MESSAGE_LIMIT.max(config.body_limit + MESSAGE_ROOM),
+        large: Some(Large {
+            path: SNAPSHOT_PATH,
+            body: SNAPSHOT_LIMIT,
+            body_read: SNAPSHOT_TIME,
+        }),
         connections: 1000,
         ..ServerLimits::default()
     });

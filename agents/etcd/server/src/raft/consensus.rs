@@ -37,6 +37,8 @@ pub(crate) struct Parameters {
     pub(crate) strict: bool,
     /// All members of a new cluster, for its first start.
     pub(crate) initial: Option<BTreeMap<u64, Peer>>,
+    /// The log had something once.
+    pub(crate) started: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +49,23 @@ pub(crate) enum StartError {
     Snapshots {
         path: PathBuf,
         source: std::io::Error,
+    },
+    #[error(
+        "the log in {} is gone: this member cannot know any more how it voted; put the log back, or remove this \
+         member from the cluster, move its data directory away and add it again",
+        path.display()
+    )]
+    LogGone { path: PathBuf },
+    #[error(
+        "no snapshot in {} is usable (the newest good one ends at entry {has}) and the log only begins after entry \
+         {purged}: remove this member from the cluster, move its data directory away and add it again, or restore \
+         a backup",
+        path.display()
+    )]
+    SnapshotGone {
+        path: PathBuf,
+        has: u64,
+        purged: u64,
     },
     #[error("the election and heartbeat times do not fit together")]
     Config(#[source] openraft::ConfigError),
@@ -138,12 +157,29 @@ impl Consensus {
             history_events,
             strict,
             initial,
+            started,
         } = parameters;
         let log = Log::open(&wal, Identity { member, cluster })?;
-        let snapshots = Snapshots::open(&snapshots).map_err(|source| StartError::Snapshots {
-            path: snapshots,
+        let folder = snapshots;
+        let failed = |source| StartError::Snapshots {
+            path: folder.clone(),
             source,
-        })?;
+        };
+        let snapshots = Snapshots::open(&folder).map_err(failed)?;
+        let newest = snapshots.newest().map_err(failed)?;
+        if log.is_empty() && (started || newest.is_some()) {
+            return Err(StartError::LogGone { path: wal });
+        }
+        let has = newest
+            .and_then(|(meta, _)| meta.last_log_id)
+            .map_or(0, |last| last.index);
+        if let Some(purged) = log.purged().filter(|purged| purged.index > has) {
+            return Err(StartError::SnapshotGone {
+                path: folder,
+                has,
+                purged: purged.index,
+            });
+        }
         let state = Shared::new(Store::new(history_events));
         let network = Network {
             http,
@@ -170,7 +206,8 @@ impl Consensus {
         };
         let config = Arc::new(config.validate().map_err(StartError::Config)?);
         let recovered = log.last();
-        let fresh = log.is_empty();
+        // A vote alone may be all that the first start could write.
+        let fresh = log.last().is_none();
         let machine = Machine::new(state.clone(), snapshots);
         let raft = Raft::new(member, config, network.clone(), log.clone(), machine)
             .await
@@ -206,6 +243,11 @@ impl Consensus {
             let _ = consensus.raft.trigger().elect(false).await;
         }
         Ok(consensus)
+    }
+
+    /// Whether something is in the log, on disk or about to be.
+    pub(crate) fn has_log(&self) -> bool {
+        !self.log.is_empty()
     }
 
     /// Stops taking part; what was written is on disk.

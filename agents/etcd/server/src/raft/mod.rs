@@ -21,4 +21,5 @@ mod types;
 pub(crate) use consensus::{Consensus, Failure, Parameters, Role, StartError};
 pub(crate) use log::sync_folder;
 pub(crate) use membership::{MemberChange, MemberError};
+pub(crate) use network::{SNAPSHOT_LIMIT, SNAPSHOT_PATH, SNAPSHOT_TIME};
 pub(crate) use types::{Attributes, Body, Peer};

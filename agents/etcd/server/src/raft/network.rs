@@ -30,8 +30,12 @@ pub(crate) const SENDER_HEADER: &str = "x-etcd-member-id";
 /// How many heartbeats an answer to entries may take.
 const PATIENCE: u32 = 10;
 
-/// Time for a whole snapshot.
-const SNAPSHOT: Duration = Duration::from_secs(120);
+/// Where a whole snapshot is sent to, in one body.
+pub(crate) const SNAPSHOT_PATH: &str = "/raft/snapshot";
+/// Time for it, on both sides.
+pub(crate) const SNAPSHOT_TIME: Duration = Duration::from_secs(120);
+/// Bytes of it: as many as its format can count.
+pub(crate) const SNAPSHOT_LIMIT: usize = 4 << 30;
 
 /// How long a member took to answer appends, in milliseconds.
 #[derive(Debug, Clone, Default)]
@@ -293,7 +297,7 @@ impl RaftNetworkV2<TypeConfig> for Target {
         drop(snapshot);
         let call = self
             .network
-            .call(&self.peer, "/raft/snapshot", body.out, SNAPSHOT);
+            .call(&self.peer, SNAPSHOT_PATH, body.out, SNAPSHOT_TIME);
         let answer = tokio::select! {
             closed = cancel => return Err(closed.into()),
             answer = call => answer,

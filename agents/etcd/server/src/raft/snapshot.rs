@@ -10,7 +10,7 @@ use etcd_store::{Decoder, Encoder};
 
 use super::codec::{get_meta, put_meta};
 use super::crc::crc32c;
-use super::log::sync_folder;
+use super::log::{make_folder, sync_folder};
 use super::types::{SnapshotBytes, SnapshotMeta};
 
 const MAGIC: &[u8; 8] = b"gbsnap01";
@@ -24,7 +24,14 @@ pub(crate) struct Snapshots {
 
 impl Snapshots {
     pub(crate) fn open(folder: &Path) -> io::Result<Snapshots> {
-        fs::create_dir_all(folder)?;
+        make_folder(folder)?;
+        // What was being written when the last process ended.
+        for file in fs::read_dir(folder)? {
+            let path = file?.path();
+            if path.extension().is_some_and(|extension| extension == "tmp") {
+                fs::remove_file(path)?;
+            }
+        }
         Ok(Snapshots {
             folder: folder.to_owned(),
         })
@@ -37,11 +44,17 @@ impl Snapshots {
         body.out.extend_from_slice(data);
         let path = self.folder.join(name(meta));
         let temporary = path.with_extension("tmp");
-        let mut file = fs::File::create(&temporary)?;
-        file.write_all(MAGIC)?;
-        file.write_all(&crc32c(&body.out).to_le_bytes())?;
-        file.write_all(&body.out)?;
-        file.sync_all()?;
+        let write = || {
+            let mut file = fs::File::create(&temporary)?;
+            file.write_all(MAGIC)?;
+            file.write_all(&crc32c(&body.out).to_le_bytes())?;
+            file.write_all(&body.out)?;
+            file.sync_all()
+        };
+        write().inspect_err(|_| {
+            // On a full disk the log needs this room.
+            let _ = fs::remove_file(&temporary);
+        })?;
         fs::rename(&temporary, &path)?;
         sync_folder(&self.folder)?;
         for old in self.list()?.into_iter().skip(KEPT) {
@@ -96,4 +109,33 @@ fn parse(bytes: &[u8]) -> Option<(SnapshotMeta, SnapshotBytes)> {
     let mut from = Decoder::new(body);
     let meta = get_meta(&mut from).ok()?;
     Some((meta, Arc::new(from.rest().to_vec())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::Snapshots;
+    use crate::raft::types::SnapshotMeta;
+
+    #[test]
+    fn nothing_is_left_of_a_snapshot_that_could_not_be_written() {
+        let folder = TempDir::new().unwrap();
+        let snapshots = Snapshots::open(folder.path()).unwrap();
+        // Every write to it fails as on a full disk.
+        let temporary = folder.path().join(format!("{:016x}-{:016x}.tmp", 0, 0));
+        std::os::unix::fs::symlink("/dev/full", &temporary).unwrap();
+        snapshots
+            .save(&SnapshotMeta::default(), b"state")
+            .unwrap_err();
+        assert!(fs::symlink_metadata(&temporary).is_err());
+        snapshots.save(&SnapshotMeta::default(), b"state").unwrap();
+        let (_, state) = snapshots.newest().unwrap().unwrap();
+        assert_eq!(*state, b"state");
+        fs::write(&temporary, b"half").unwrap();
+        Snapshots::open(folder.path()).unwrap();
+        assert!(!temporary.exists());
+    }
 }

@@ -25,7 +25,7 @@ use tokio::sync::oneshot;
 
 pub(crate) use record::Identity;
 pub(crate) use recover::OpenError;
-pub(crate) use writer::sync_folder;
+pub(crate) use writer::{make_folder, sync_folder};
 
 use crate::raft::types::{Entry, LogId, TypeConfig, Vote};
 use record::{Change, Record};
@@ -117,6 +117,11 @@ impl Log {
     pub(crate) fn is_empty(&self) -> bool {
         let state = lock(&self.shared.state);
         state.vote.is_none() && state.last().is_none()
+    }
+
+    /// The last entry that is only in a snapshot.
+    pub(crate) fn purged(&self) -> Option<LogId> {
+        lock(&self.shared.state).purged
     }
 
     /// The last entry.

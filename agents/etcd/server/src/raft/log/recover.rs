@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::frame::{self, Found};
 use super::record::{Change, Identity, Record, Summary};
 use super::state::{Place, State};
-use super::writer::{Segment, Spare, Writer, sync_folder};
+use super::writer::{SPARE, Segment, Spare, Writer, make_folder, sync_folder};
 
 /// Why a log cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +58,14 @@ pub(crate) fn recover(folder: &Path, identity: Identity) -> Result<Recovered, Op
         let path = path.to_owned();
         move |source| OpenError::Io { what, path, source }
     };
-    fs::create_dir_all(folder).map_err(io("make", folder))?;
+    make_folder(folder).map_err(io("make", folder))?;
+    // What was not finished when the last process ended; its room may be needed.
+    match fs::remove_file(folder.join(SPARE)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(io("remove the unfinished segment in", folder)(error));
+        }
+        _ => {}
+    }
     let mut reader = Reader {
         state: State::default(),
         summary: Summary::default(),

@@ -262,7 +262,7 @@ fn join(spare: JoinHandle<io::Result<File>>) -> io::Result<File> {
         .unwrap_or_else(|_| Err(io::Error::other("the thread that makes segments panicked")))
 }
 
-const SPARE: &str = "spare.tmp";
+pub(super) const SPARE: &str = "spare.tmp";
 
 /// A file of zeros, on disk.
 fn make_segment(folder: &Path, size: usize) -> io::Result<File> {
@@ -285,6 +285,12 @@ fn make_segment(folder: &Path, size: usize) -> io::Result<File> {
         // Give the room back to whatever still can use it.
         let _ = fs::remove_file(&path);
     })
+}
+
+/// Makes a folder durably, when it is not there.
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    sync_folder(folder.parent().unwrap_or(folder))
 }
 
 /// Makes what happened in a folder durable.
