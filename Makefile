@@ -74,6 +74,7 @@ vm: image ## system tests in virtual machines
 
 full: test other ## what is too long for CI: other disk buses, building twice, the suites on the originals
 	GARBOARD_IMAGE=$(abspath $(IMAGE)) $(call run_long,-p system-tests --test system)
+	$(call run_long,-p system-tests --test compliance)
 	$(call run_long,-p image-builder --test image)
 	$(MAKE) compliance UNDER_TEST=reference
 

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
-    Answer, Body, Call, Client, Endpoint, HttpError, Limits, Listener, Method, Request, Server,
-    ServerLimits, StatusCode, Stopper, get,
+    Answer, Body, Call, Client, Endpoint, HttpError, Large, Limits, Listener, Method, Request,
+    Server, ServerLimits, StatusCode, Stopper, get,
 };
 
 async fn handle(call: Call) -> Answer {
@@ -120,6 +120,30 @@ async fn a_request_above_the_limit_is_answered_413() {
         .await
         .unwrap();
     assert_eq!(answer.status, 413);
+}
+
+#[tokio::test]
+async fn one_path_may_have_larger_bodies() {
+    let (endpoint, _stopper, _) = start(ServerLimits {
+        body: 4,
+        large: Some(Large {
+            path: "/echo",
+            body: 5,
+            body_read: Duration::from_secs(5),
+        }),
+        ..ServerLimits::default()
+    });
+    for (path, body, want) in [
+        ("/echo", "hello", 200),
+        ("/echo", "hello!", 413),
+        ("/other", "hello", 413),
+    ] {
+        let answer = Client::new()
+            .request(&endpoint, put(path, body), &Limits::default())
+            .await
+            .unwrap();
+        assert_eq!(answer.status, want, "{path} {body}");
+    }
 }
 
 #[tokio::test]

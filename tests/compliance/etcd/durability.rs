@@ -98,6 +98,58 @@ fn kill_9_during_writes_loses_nothing_that_was_answered() {
 }
 
 #[test]
+fn a_first_start_without_room_for_its_log_is_repeated_and_a_lost_log_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let mut without_room =
+        Server::new(Program::Ours, folder.path(), "one").with_variable("GARBOARD_FAULT", "no-room");
+    for _ in 0..2 {
+        without_room.start();
+        let ended = without_room.wait_end(Duration::from_secs(20));
+        assert_eq!(ended, Some(1), "{}", without_room.log());
+    }
+    let mut server = Server::new(Program::Ours, folder.path(), "one");
+    server.start_and_wait();
+    assert_eq!(server.put("/k", "1").unwrap().status, 201);
+    server.kill();
+    assert!(server.log().lines().all(|line| !line.starts_with(' ')));
+
+    std::fs::remove_dir_all(folder.path().join("one/data/member/wal")).unwrap();
+    server.start();
+    assert_eq!(server.wait_end(Duration::from_secs(20)), Some(1));
+    assert!(server.log().contains("is gone"), "{}", server.log());
+}
+
+#[test]
+fn a_key_too_deep_is_refused_and_changes_nothing() {
+    let folder = TempDir::new().unwrap();
+    let mut server = Server::new(Program::Ours, folder.path(), "one");
+    server.start_and_wait();
+    let refused = server.put(&"/b".repeat(257), "1").unwrap();
+    assert_eq!(refused.status, 400, "{refused:?}");
+    assert!(
+        refused.body.contains("\"errorCode\":209"),
+        "{}",
+        refused.body
+    );
+    assert_eq!(server.put(&"/b".repeat(256), "1").unwrap().status, 201);
+}
+
+#[test]
+fn only_a_snapshot_may_be_large_on_the_peer_port() {
+    let folder = TempDir::new().unwrap();
+    let mut server = Server::new(Program::Ours, folder.path(), "one");
+    server.start_and_wait();
+    let large = "x".repeat((64 << 20) + 1);
+    let status = |path: &str| {
+        let mut http = Http::connect(server.peer_port).unwrap();
+        http.request("POST", path, &large).unwrap().status
+    };
+    assert_eq!(status("/raft/append"), 413);
+    // It was read, and then refused for want of a cluster.
+    assert_eq!(status("/raft/snapshot"), 412);
+}
+
+#[test]
 fn the_test_for_lost_writes_finds_a_server_that_answers_before_it_writes() {
     let folder = TempDir::new().unwrap();
     let mut server = Server::new(Program::Ours, folder.path(), "one")

@@ -6,6 +6,7 @@
 mod cases;
 mod cluster;
 mod durability;
+mod soak;
 mod trace;
 
 use system_tests::etcd::{Program, Server};

@@ -133,7 +133,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
                 started,
             };
             let consensus = Consensus::start(parameters, http, now() ^ member).await?;
-            if consensus.has_log() {
+            if consensus.had_log() {
                 mark_started(&config.data);
             }
             let settings = Settings {
@@ -247,6 +247,10 @@ async fn tick(consensus: &Consensus) {
 async fn announce(consensus: &Consensus, config: &Config) {
     notify("STATUS=waiting for a leader");
     consensus.ready().await;
+    if consensus.state.lock().applied.is_none() {
+        // Raft has ended before there was anything; why is told by whoever watches it.
+        return std::future::pending().await;
+    }
     mark_started(&config.data);
     let attributes = Attributes {
         name: config.name.clone(),
@@ -262,7 +266,6 @@ async fn announce(consensus: &Consensus, config: &Config) {
         };
         match consensus.propose(body).await {
             Ok(_) => break,
-            // Why raft has ended is told by whoever watches it.
             Err(Failure::Stopped) => return std::future::pending().await,
             Err(failure) => {
                 tracing::warn!(reason = failure.text(), "cannot publish our name yet");

@@ -245,9 +245,9 @@ impl Consensus {
         Ok(consensus)
     }
 
-    /// Whether something is in the log, on disk or about to be.
-    pub(crate) fn has_log(&self) -> bool {
-        !self.log.is_empty()
+    /// Whether entries were in the log at the start.
+    pub(crate) fn had_log(&self) -> bool {
+        self.recovered.is_some()
     }
 
     /// Stops taking part; what was written is on disk.

@@ -130,7 +130,7 @@ mod tests {
         snapshots
             .save(&SnapshotMeta::default(), b"state")
             .unwrap_err();
-        assert!(fs::symlink_metadata(&temporary).is_err());
+        fs::symlink_metadata(&temporary).unwrap_err();
         snapshots.save(&SnapshotMeta::default(), b"state").unwrap();
         let (_, state) = snapshots.newest().unwrap().unwrap();
         assert_eq!(*state, b"state");

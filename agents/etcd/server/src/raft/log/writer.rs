@@ -113,6 +113,8 @@ impl Writer {
         if need == 0 {
             return Ok(());
         }
+        #[cfg(debug_assertions)]
+        faults::no_room()?;
         let fits = self
             .current
             .as_ref()
@@ -298,13 +300,28 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// A fault for the test that proves the durability test: tells of writes before they are made.
+/// Faults that tests plant.
 #[cfg(debug_assertions)]
 mod faults {
+    use std::io;
+
     use super::Done;
 
+    fn is_planted(name: &str) -> bool {
+        std::env::var_os("GARBOARD_FAULT").is_some_and(|fault| fault == name)
+    }
+
+    /// A disk that is full when the log begins.
+    pub(super) fn no_room() -> io::Result<()> {
+        if is_planted("no-room") {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+
+    /// Tells of writes before they are made: proves the durability test.
     pub(super) fn answer_before_write(done: Vec<Done>) -> Vec<Done> {
-        if std::env::var_os("GARBOARD_FAULT").is_none_or(|fault| fault != "answer-before-write") {
+        if !is_planted("answer-before-write") {
             return done;
         }
         done.into_iter().for_each(|done| done.tell(Ok(())));
