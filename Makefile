@@ -32,7 +32,10 @@ UNPACK := cargo run --locked --quiet -p image-builder -- unpack --suite $(OTHER)
 OTHER_GUEST := systemd dbus bash dash coreutils sed grep gzip mawk findutils procps util-linux mount login passwd \
     iproute2 hostname netcat-openbsd ncurses-bin libc-bin diffutils kmod base-files
 
-.PHONY: help run test verify fix image full other compliance init-compliance bench fuzz deps-run deps-test unit vm
+# Of `make cluster`: how many nodes.
+N ?= 3
+
+.PHONY: help run cluster test verify fix image full other compliance init-compliance bench fuzz deps-run deps-test unit vm
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -40,6 +43,11 @@ help: ## this list
 run: deps-run image ## boot one node from the tutorial's user-data and open a shell on it as core
 	cargo build --locked --quiet -p etcd2
 	GARBOARD_ETCD2=$(CARGO_TARGET_DIR)/debug/etcd2 cargo run --locked --quiet -p qemu-harness --bin qemu-cluster -- run --image $(IMAGE) --user-data tests/testdata/tutorial.yaml
+
+cluster: deps-run image ## boot a cluster of N=3 nodes that stays up, from the tutorial's user-data
+	cargo build --locked --quiet -p etcd2 -p qemu-harness
+	GARBOARD_ETCD2=$(CARGO_TARGET_DIR)/debug/etcd2 $(CARGO_TARGET_DIR)/debug/qemu-cluster up --nodes $(N) --image $(IMAGE) \
+	    --user-data tests/testdata/tutorial.yaml
 
 test: deps-test verify unit compliance image vm ## everything CI checks
 

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use qemu_harness::accel::{self, Accel, Cache};
 use qemu_harness::disk::boot_files;
 use qemu_harness::user_data::{self, Discovery};
-use qemu_harness::{HarnessError, Lab, Machine, MachineBuilder, RunDir};
+use qemu_harness::{ClusterSpec, HarnessError, Lab, Machine, MachineBuilder, RunDir};
 
 /// The tutorial's cloud-config, as its author wrote it.
 pub const TUTORIAL: &str = include_str!("testdata/tutorial.yaml");
@@ -87,4 +87,24 @@ pub fn tutorial_node(lab: &Lab) -> Result<(Discovery, Machine), HarnessError> {
         .user_data(user_data)
         .start(lab)?;
     Ok((discovery, machine))
+}
+
+/// The tutorial's three machines, as its user-data makes them.
+///
+/// # Panics
+/// When etcd2 was not built for this host.
+#[must_use]
+pub fn stage() -> ClusterSpec {
+    let program = etcd2();
+    assert!(
+        program.is_some(),
+        "etcd2 for this host: cargo build -p etcd2, or name it in GARBOARD_ETCD2"
+    );
+    ClusterSpec {
+        user_data: Some(TUTORIAL.as_bytes().to_vec()),
+        etcd2: program,
+        memory: 512,
+        accel: accel(),
+        ..ClusterSpec::stage(image())
+    }
 }

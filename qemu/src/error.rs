@@ -73,6 +73,12 @@ pub enum HarnessError {
         /// What is wrong with it.
         text: String,
     },
+    /// Something is wrong with the choice of a node.
+    #[error("{text}")]
+    Node {
+        /// What.
+        text: String,
+    },
     /// The run folder is held by somebody else.
     #[error("{} is in use by process {holder}", path.display())]
     Held {

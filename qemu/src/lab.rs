@@ -111,6 +111,12 @@ impl Lab {
         self.public_key.trim()
     }
 
+    /// The file with the key that opens the machines.
+    #[must_use]
+    pub fn key(&self) -> &std::path::Path {
+        &self.key
+    }
+
     pub(crate) fn ssh(&self, machine: &str, at: SocketAddr) -> Ssh {
         let control = self.folder.path().join(machine).join("ssh.sock");
         Ssh::new(machine, self.key.clone(), at, control)

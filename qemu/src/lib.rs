@@ -17,6 +17,7 @@
 //! ```
 
 pub mod accel;
+pub mod cluster;
 mod console;
 pub mod disk;
 mod drive;
@@ -36,11 +37,13 @@ mod spawn;
 mod ssh;
 pub mod user_data;
 
+pub use cluster::{Cluster, ClusterSpec, NodeSpec};
 pub use console::Console;
 pub use drive::DriveForm;
 pub use error::{Ending, HarnessError};
 pub use lab::Lab;
 pub use machine::{Boot, Chipset, DiskBus, Firmware, Machine, MachineBuilder, Patience};
 pub use metadata::{Identity, Metadata};
+pub use process::start_time;
 pub use run_dir::RunDir;
 pub use ssh::{Output, Ssh};

@@ -21,7 +21,8 @@ pub(crate) fn cpu_seconds(pid: u32) -> Option<f64> {
 }
 
 /// Start time in clock ticks since the host's boot, if the process lives (a zombie does not).
-pub(crate) fn start_time(pid: u32) -> Option<u64> {
+#[must_use]
+pub fn start_time(pid: u32) -> Option<u64> {
     let fields = fields(pid)?;
     if fields
         .first()

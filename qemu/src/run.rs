@@ -4,29 +4,13 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::Context;
-use qemu_harness::accel::{self, Accel, Cache, Choice};
-use qemu_harness::disk::boot_files;
+use qemu_harness::accel::{self, Accel, Cache};
+use qemu_harness::cluster::Step;
 use qemu_harness::user_data::{self, Discovery};
 use qemu_harness::{DriveForm, Firmware, HarnessError, Lab, Machine, Patience, RunDir, report};
 
-use crate::{Accelerator, Form, Run};
-
-/// The steps of a boot that a person wants to see, in order.
-const STEPS: [(&str, Step); 5] = [
-    ("kernel", Step::Console("Linux version")),
-    ("PID 1", Step::Console(" on Garboard")),
-    ("network", Step::Lease),
-    ("user-data", Step::UserData),
-    ("ssh", Step::Login),
-];
-
-#[derive(Clone, Copy)]
-enum Step {
-    Console(&'static str),
-    Lease,
-    UserData,
-    Login,
-}
+use crate::arguments::{Form, Run};
+use crate::up::choose;
 
 /// Boots, shows the way, gives the terminal to a shell; returns the shell's exit code.
 pub(crate) fn run(arguments: &Run) -> anyhow::Result<u8> {
@@ -43,19 +27,7 @@ pub(crate) fn run(arguments: &Run) -> anyhow::Result<u8> {
         None => None,
     };
     let cache = Cache::of_the_user();
-    let choice = match arguments.accel {
-        Some(Accelerator::Tcg) => Choice {
-            accel: Accel::Tcg,
-            reason: "asked for".into(),
-        },
-        Some(Accelerator::Kvm) => Choice {
-            accel: Accel::Kvm,
-            reason: "asked for".into(),
-        },
-        None => accel::choose(&cache, || {
-            boot_files(&arguments.image).map(|files| files.kernel)
-        }),
-    };
+    let choice = choose(arguments.accel, &arguments.image);
     eprintln!("{choice}");
     let code = accel::with_fallback(
         &cache,
@@ -116,36 +88,12 @@ fn one_run(arguments: &Run, given: Option<&[u8]>, accel: Accel) -> Result<u8, Ha
 }
 
 fn boot(machine: &Machine) -> Result<(), HarnessError> {
-    for (name, step) in STEPS {
-        match step {
-            Step::Login => drop(machine.wait_for_ssh(Patience::BOOT)?),
-            _ => machine.wait(name, Patience::BOOT, || {
-                reached(machine, step).then_some(())
-            })?,
-        }
+    for step in Step::ALL {
+        step.wait(machine)?;
         let (age, cpu) = (machine.age().as_secs_f64(), machine.cpu_seconds());
-        eprintln!("{name:<10} {age:6.1} s  ({cpu:.1} CPU s)");
+        eprintln!("{:<10} {age:6.1} s  ({cpu:.1} CPU s)", step.name());
     }
     Ok(())
-}
-
-/// Has the step been taken, or a later one that needs it?
-fn reached(machine: &Machine, step: Step) -> bool {
-    let metadata = || machine.metadata().requests();
-    match step {
-        Step::Console(text) => machine.console().text().contains(text) || leased(machine),
-        Step::Lease => leased(machine),
-        Step::UserData => {
-            metadata().iter().any(|request| {
-                request.path.ends_with("user-data") || request.path.ends_with("user_data")
-            }) || machine.age() > Duration::from_secs(60) && machine.ssh().has_banner()
-        }
-        Step::Login => false,
-    }
-}
-
-fn leased(machine: &Machine) -> bool {
-    machine.port().is_some_and(|port| port.leases() > 0)
 }
 
 fn boot_with_console(machine: &Machine) -> Result<(), HarnessError> {

@@ -5,7 +5,7 @@
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -18,9 +18,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::error::HarnessError;
 use crate::process;
 
-/// Waits for the end of its standard input, which is the end of the process that holds the folder.
+/// Waits for the end of its standard input, which is the end of the process that holds the folder. A folder that
+/// somebody else has locked by then is theirs.
 const CARETAKER: &str = r#"trap '' INT TERM HUP QUIT
 read -r word
+exec 9<"$1/lock" && flock -w 5 9 || exit 0
 if [ "$word" = keep ] || [ -e "$1/keep" ]; then
   rm -f "$1"/*.sock "$1"/*/*.sock
 else
@@ -35,7 +37,7 @@ const FRESH: Duration = Duration::from_secs(10);
 pub struct RunDir {
     path: PathBuf,
     handle: OwnedFd,
-    _lock: File,
+    lock: File,
     caretaker: Option<(Child, ChildStdin)>,
 }
 
@@ -65,33 +67,17 @@ impl RunDir {
         RunDir::take(&parent.join(format!("{name}-{}-{number}", std::process::id())))
     }
 
-    /// Makes and takes a folder, or says who has it.
+    /// Makes and takes a folder, or says who has it. What a run that is dead left in it is removed first, its machines
+    /// included.
     ///
     /// # Errors
     /// [`HarnessError::Held`] when another process holds it.
     pub fn take(path: &Path) -> Result<RunDir, HarnessError> {
-        make_private(path)?;
-        let at = || path.display().to_string();
-        let path = path
-            .canonicalize()
-            .map_err(HarnessError::io(format!("find {}", at())))?;
-        let mut lock = File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(path.join("lock"))
-            .map_err(HarnessError::io(format!(
-                "open the lock of {}",
-                path.display()
-            )))?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            let holder = fs::read_to_string(path.join("lock")).unwrap_or_default();
-            return Err(HarnessError::Held {
-                path,
-                holder: holder.trim().to_owned(),
-            });
-        }
+        let (path, mut lock) = lock_folder(path)?;
+        empty(&path).map_err(HarnessError::io(format!(
+            "remove what an earlier run left in {}",
+            path.display()
+        )))?;
         lock.set_len(0)
             .and_then(|()| writeln!(lock, "{}", std::process::id()))
             .map_err(HarnessError::io(format!(
@@ -108,7 +94,7 @@ impl RunDir {
         Ok(RunDir {
             path,
             handle,
-            _lock: lock,
+            lock,
             caretaker: Some(caretaker),
         })
     }
@@ -135,10 +121,89 @@ impl RunDir {
 impl Drop for RunDir {
     fn drop(&mut self) {
         if let Some((mut child, input)) = self.caretaker.take() {
+            // The caretaker wants the lock; a folder that somebody else takes in between is theirs.
+            let _ = flock(&self.lock, FlockOperation::Unlock);
             drop(input);
             // It has nothing left to do but to remove the folder; when it is gone already, so is the folder.
             let _ = child.wait();
         }
+    }
+}
+
+/// Makes and locks a folder. The caretaker of a run that has just ended may be removing it: then it is made again.
+fn lock_folder(path: &Path) -> Result<(PathBuf, File), HarnessError> {
+    let mut looks = 0;
+    loop {
+        make_private(path)?;
+        let found = path
+            .canonicalize()
+            .map_err(HarnessError::io(format!("find {}", path.display())))?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(found.join("lock"));
+        let lock = match lock {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && looks < 100 => {
+                looks += 1;
+                continue;
+            }
+            other => other.map_err(HarnessError::io(format!(
+                "open the lock of {}",
+                found.display()
+            )))?,
+        };
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            let own = lock.metadata().map(|facts| facts.ino()).ok();
+            if own
+                == fs::metadata(found.join("lock"))
+                    .map(|facts| facts.ino())
+                    .ok()
+            {
+                return Ok((found, lock));
+            }
+        } else {
+            let holder = fs::read_to_string(found.join("lock")).unwrap_or_default();
+            let holder = holder.trim().to_owned();
+            let lives = holder
+                .parse()
+                .is_ok_and(|pid| process::start_time(pid).is_some());
+            if lives || looks >= 100 {
+                return Err(HarnessError::Held {
+                    path: found,
+                    holder,
+                });
+            }
+        }
+        looks += 1;
+        crate::pause::pause(Duration::from_millis(50));
+    }
+}
+
+/// Removes everything but the lock, after the machines that are recorded in it.
+fn empty(folder: &Path) -> io::Result<()> {
+    kill_machines(folder);
+    for entry in fs::read_dir(folder)?.filter_map(Result::ok) {
+        if entry.file_name() == "lock" {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn kill_machines(folder: &Path) {
+    let machines = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok);
+    for record in machines.map(|entry| entry.path().join("qemu.pid")) {
+        kill_recorded(&record);
     }
 }
 
@@ -186,13 +251,7 @@ fn sweep(parent: &Path) {
         {
             continue;
         }
-        let machines = fs::read_dir(&folder)
-            .into_iter()
-            .flatten()
-            .filter_map(Result::ok);
-        for record in machines.map(|entry| entry.path().join("qemu.pid")) {
-            kill_recorded(&record);
-        }
+        kill_machines(&folder);
         // Another run may be sweeping the same folder.
         let _ = fs::remove_dir_all(&folder);
     }
@@ -248,6 +307,22 @@ mod tests {
                 .ends_with(&format!("in use by process {}", std::process::id())),
             "{error}"
         );
+    }
+
+    #[test]
+    fn what_a_dead_run_left_in_a_folder_is_gone_when_the_folder_is_taken_again() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let path = parent.path().join("a");
+        fs::create_dir_all(path.join("node1")).expect("a folder");
+        fs::write(path.join("state.json"), "old").expect("written");
+        let mut left = Command::new("sleep").arg("60").spawn().expect("started");
+        let started = process::start_time(left.id()).expect("alive");
+        let record = format!("{} {started}\n", left.id());
+        fs::write(path.join("node1/qemu.pid"), record).expect("written");
+        let dir = RunDir::take(&path).expect("taken");
+        left.wait().expect("it was killed");
+        let names: Vec<_> = fs::read_dir(dir.path()).expect("read").flatten().collect();
+        assert_eq!(names.len(), 1, "only the lock: {names:?}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod boot;
 mod checks;
+mod cluster;
 mod drive;
 mod harness;
 mod metadata;

@@ -173,6 +173,21 @@ impl MachineBuilder {
         self
     }
 
+    /// The address that DHCP gives, of the lab's network 192.168.50.0/24.
+    #[must_use]
+    pub fn address(mut self, address: Ipv4Addr) -> MachineBuilder {
+        self.identity.address = address;
+        self
+    }
+
+    /// Hardware address of the network card.
+    #[must_use]
+    pub fn mac(mut self, mac: &str) -> MachineBuilder {
+        mac.clone_into(&mut self.mac);
+        mac.clone_into(&mut self.identity.mac);
+        self
+    }
+
     /// The host name that the metadata tells, without a domain.
     #[must_use]
     pub fn hostname(mut self, name: &str) -> MachineBuilder {

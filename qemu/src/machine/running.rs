@@ -16,7 +16,7 @@ use crate::console::Console;
 use crate::disk::create_overlay;
 use crate::error::{Ending, HarnessError};
 use crate::lab::Lab;
-use crate::metadata::Metadata;
+use crate::metadata::{Identity, Metadata};
 use crate::network::{Port, PortConfig};
 use crate::qmp::Qmp;
 use crate::ssh::Ssh;
@@ -58,15 +58,18 @@ pub struct Machine {
     console: Console,
     port: Option<Port>,
     ssh: Option<Ssh>,
+    identity: Identity,
     began: Mutex<Instant>,
     seen: Mutex<Seen>,
     network: std::sync::Weak<crate::network::Network>,
 }
 
-/// Where in the console and among the events to look for what is new.
+/// What there was already when QEMU was last started.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
     console: usize,
+    leases: u64,
+    requests: usize,
 }
 
 impl Machine {
@@ -98,6 +101,7 @@ impl Machine {
             console,
             port,
             ssh,
+            identity: builder.identity,
             began: Mutex::new(Instant::now()),
             seen: Mutex::new(Seen::default()),
             network: Arc::downgrade(lab.network()),
@@ -111,7 +115,14 @@ impl Machine {
     pub fn start_again(&self) -> Result<(), HarnessError> {
         self.kill();
         self.console.unplug();
-        self.seen().console = self.console.mark();
+        *self.seen() = Seen {
+            console: self.console.mark(),
+            leases: self.port.as_ref().map_or(0, Port::leases),
+            requests: self
+                .port
+                .as_ref()
+                .map_or(0, |port| port.metadata().requests().len()),
+        };
         for socket in ["qmp.sock", "console.sock"] {
             // QEMU removes its sockets when it ends in order.
             let _ = fs::remove_file(self.folder.join(socket));
@@ -153,6 +164,30 @@ impl Machine {
             .expect("a machine with a network card")
     }
 
+    /// What the console has said since QEMU was last started.
+    #[must_use]
+    pub fn said(&self) -> String {
+        self.console.since(self.seen().console)
+    }
+
+    /// How often DHCP has settled the address since QEMU was last started.
+    #[must_use]
+    pub fn leases(&self) -> u64 {
+        let all = self.port.as_ref().map_or(0, Port::leases);
+        all - self.seen().leases
+    }
+
+    /// What was asked of the metadata service since QEMU was last started.
+    #[must_use]
+    pub fn requests(&self) -> Vec<crate::metadata::Request> {
+        let mut all = self
+            .port
+            .as_ref()
+            .map(|port| port.metadata().requests())
+            .unwrap_or_default();
+        all.split_off(self.seen().requests.min(all.len()))
+    }
+
     /// Its port of the network, if it has one.
     #[must_use]
     pub fn port(&self) -> Option<&Port> {
@@ -166,6 +201,24 @@ impl Machine {
     #[must_use]
     pub fn ssh(&self) -> &Ssh {
         self.ssh.as_ref().expect("a machine with a network card")
+    }
+
+    /// The address that DHCP gives it.
+    #[must_use]
+    pub fn address(&self) -> std::net::Ipv4Addr {
+        self.identity.address
+    }
+
+    /// Its machine id: 32 hex digits.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.identity.uuid.replace('-', "")
+    }
+
+    /// When QEMU was started, in clock ticks since the host's boot: with the process id it names one process for ever.
+    #[must_use]
+    pub fn started(&self) -> Option<u64> {
+        process::start_time(self.pid())
     }
 
     /// QEMU's command line.
@@ -257,7 +310,7 @@ impl Machine {
     pub fn ending(&self) -> Option<Ending> {
         // What QEMU tells is looked at before the console: a kernel says that it restarts before it does.
         let (events, exited) = (lock(&self.qmp).events(), self.exited());
-        let text = self.console.since(self.seen().console);
+        let text = self.said();
         let panic = text
             .lines()
             .find(|line| line.contains("Kernel panic - not syncing"));

@@ -1,6 +1,8 @@
 //! User-data as a person writes it, made to fit the harness: the key that it names by a placeholder, and the discovery
 //! service, which is our etcd2 running on this host behind a port of the gateway.
 
+mod append;
+
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -11,6 +13,8 @@ use crate::error::HarnessError;
 use crate::network::GATEWAY;
 use crate::run_dir::RunDir;
 use crate::spawn;
+
+pub use append::append;
 
 /// The port of the gateway that leads to the discovery service.
 pub const DISCOVERY_PORT: u16 = 8087;
@@ -45,6 +49,47 @@ pub fn fill(given: &[u8], key: &str, discovery: Option<&str>) -> Vec<u8> {
         }
     }
     lines.join("\n").into_bytes()
+}
+
+/// Timeouts for emulated machines, which are many times slower than the real ones that the programs' defaults are for.
+/// User-data that sets them itself wins: its drop-ins come later.
+const SLOW: [(&str, &[&str]); 2] = [
+    (
+        "etcd2.service",
+        &["ETCD_HEARTBEAT_INTERVAL=500", "ETCD_ELECTION_TIMEOUT=5000"],
+    ),
+    (
+        "fleet.service",
+        &["FLEET_ETCD_REQUEST_TIMEOUT=10", "FLEET_AGENT_TTL=60s"],
+    ),
+];
+
+/// Adds the drop-ins `10-oem.conf` with longer timeouts, as an OEM's image would bring them.
+#[must_use]
+pub fn slow_timeouts(user_data: &[u8]) -> Vec<u8> {
+    let Ok(text) = std::str::from_utf8(user_data) else {
+        return user_data.to_vec();
+    };
+    let longer = SLOW
+        .iter()
+        .rev()
+        .fold(text.to_owned(), |text, (unit, variables)| {
+            let name = format!("- name: {unit}");
+            let variables: Vec<String> = variables
+                .iter()
+                .map(|variable| format!("        Environment={variable}"))
+                .collect();
+            let mut item = vec![
+                name.as_str(),
+                "  drop-ins:",
+                "    - name: 10-oem.conf",
+                "      content: |",
+                "        [Service]",
+            ];
+            item.extend(variables.iter().map(String::as_str));
+            append(&text, &["coreos", "units"], &item)
+        });
+    longer.into_bytes()
 }
 
 /// Our etcd2 on this host, serving one token.
@@ -171,6 +216,21 @@ mod tests {
         );
         let wanted = "ssh_authorized_keys:\n  - ssh-ed25519 AAAA me\n    discovery: http://192.168.50.1:8087/x\n";
         assert_eq!(String::from_utf8_lossy(&filled), wanted);
+    }
+
+    #[test]
+    fn slower_timeouts_are_added_to_the_tutorials_user_data_and_change_nothing_else() {
+        let tutorial = include_bytes!("../../../tests/testdata/tutorial.yaml");
+        let filled = fill(tutorial, "ssh-ed25519 AAAA me", None);
+        let text = String::from_utf8(slow_timeouts(&filled)).expect("text");
+        for wanted in [
+            "    - name: etcd2.service\n      drop-ins:\n        - name: 10-oem.conf\n",
+            "            Environment=ETCD_ELECTION_TIMEOUT=5000\n",
+            "            Environment=FLEET_AGENT_TTL=60s\n",
+        ] {
+            assert!(text.contains(wanted), "{wanted:?} in {text}");
+        }
+        assert_eq!(slow_timeouts(b"#!/bin/sh\n"), b"#!/bin/sh\n");
     }
 
     #[test]
