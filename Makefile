@@ -9,7 +9,7 @@ export CARGO_TERM_COLOR ?= auto
 IMAGE := target/image/garboard.qcow2
 # The image's own etcd2, which runs on this host too: as the discovery service of the machines' cloud-configs.
 export GARBOARD_ETCD2 ?= $(CACHE)/cargo/dynamic/x86_64-unknown-linux-gnu/release/etcd2
-PURE := -p init-api -p unit-file -p dbus -p unit-engine -p etcd-api -p etcd-store -p cloud-config-document
+PURE := -p init-api -p unit-file -p dbus -p unit-engine -p etcd-api -p etcd-store -p flannel-core -p cloud-config-document
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 # nextest where it is installed, plain cargo test elsewhere (then machines still run one at a time).
 ifdef NEXTEST
@@ -71,7 +71,7 @@ unit: ## unit tests of every crate
 	$(call run_tests,--workspace --exclude system-tests)
 
 compliance: ## conformance suites on this host; UNDER_TEST=ours or reference
-	cargo build --locked -p init -p tools -p journal -p etcd2 -p etcdctl -p coreos-cloudinit
+	cargo build --locked -p init -p tools -p journal -p etcd2 -p etcdctl -p flanneld -p coreos-cloudinit
 	UNDER_TEST=$(UNDER_TEST) $(call run_tests,-p system-tests --test compliance)
 
 image: deps-run ## build the qcow2

@@ -305,13 +305,14 @@ fn ssh_serves_by_a_daemon_and_the_socket_is_shipped_disabled() {
         "sshd@.service",
         "sshd-keygen.service",
         "etcd2.service",
+        "flanneld.service",
     ] {
         assert!(image().exists(&format!("{units}/{name}")), "{name}");
     }
     assert!(image().exists("etc/systemd/system/multi-user.target.wants/sshd.service"));
     assert!(!image().exists("etc/systemd/system/sockets.target.wants/sshd.socket"));
     assert!(!image().exists("etc/systemd/system/multi-user.target.wants/etcd2.service"));
-    for absent in ["fleet.service", "flanneld.service", "docker.service"] {
+    for absent in ["fleet.service", "docker.service"] {
         assert!(
             !image().exists(&format!("{units}/{absent}")),
             "{absent} would be a stub"

@@ -29,6 +29,7 @@ pub mod random;
 pub mod signals;
 pub mod spawn;
 pub mod tree;
+pub mod tun;
 pub mod uevent;
 
 use std::io;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use etcd_api::{Code, EtcdError, Message};
-use http::{Attempt, Endpoint, Endpoints, Limits, Method, Request, Url};
+use http::{Attempt, Endpoint, Endpoints, HeaderValue, Limits, Method, Request, Url};
 
 use crate::error::{ClientError, describe};
 
@@ -33,6 +33,8 @@ pub struct Client {
     endpoints: Arc<Endpoints>,
     urls: Arc<Mutex<Vec<String>>>,
     timeouts: Timeouts,
+    /// The `Authorization` header, when etcd asks for a user.
+    authorization: Option<HeaderValue>,
 }
 
 impl Client {
@@ -46,6 +48,7 @@ impl Client {
             endpoints: Arc::default(),
             urls: Arc::default(),
             timeouts: Timeouts::default(),
+            authorization: None,
         };
         client.set_endpoints(endpoints)?;
         Ok(client)
@@ -55,6 +58,14 @@ impl Client {
     #[must_use]
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Client {
         self.timeouts = timeouts;
+        self
+    }
+
+    /// The same as a user of etcd, by HTTP's basic scheme.
+    #[must_use]
+    pub fn with_user(mut self, name: &str, password: &str) -> Client {
+        let text = format!("Basic {}", base64(format!("{name}:{password}").as_bytes()));
+        self.authorization = HeaderValue::from_str(&text).ok();
         self
     }
 
@@ -115,11 +126,14 @@ impl Client {
     /// [`Client::request`] with limits of its own, for watches that wait for long.
     pub(crate) async fn ask(
         &self,
-        request: Request,
+        mut request: Request,
         limits: &Limits,
         total: Option<Duration>,
     ) -> Result<http::Response, ClientError> {
         let reads = request.method == Method::GET;
+        if let Some(who) = &self.authorization {
+            request.headers.insert("authorization", who.clone());
+        }
         let attempt = |endpoint: Endpoint| {
             let (request, http) = (request.clone(), self.http.clone());
             async move {
@@ -168,5 +182,42 @@ fn refusal(answer: &http::Response) -> ClientError {
     ClientError::Refused {
         status: answer.status,
         text,
+    }
+}
+
+/// RFC 4648, with padding.
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for at in 0..4_usize {
+            if at <= group.len() {
+                let letter = bits >> (18 - 6 * at) & 63;
+                text.push(char::from(LETTERS[usize::try_from(letter).unwrap_or(0)]));
+            } else {
+                text.push('=');
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base64;
+
+    #[test]
+    fn a_user_is_named_in_base64_with_padding() {
+        for (text, coded) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("root:pw", "cm9vdDpwdw=="),
+        ] {
+            assert_eq!(base64(text.as_bytes()), coded);
+        }
     }
 }

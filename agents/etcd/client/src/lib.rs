@@ -2,7 +2,8 @@
 //!
 //! A write is asked of another member only when the first cannot have seen it, so that nothing is
 //! done twice behind the caller's back. It parses no configuration and prints nothing. Main types:
-//! [`Client`] and [`Watcher`].
+//! [`Client`], [`Watcher`] (events), [`Follower`] (a directory's state, then its events) and [`Kept`]
+//! (a key with a time to live that is renewed).
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), etcd_client::ClientError> {
@@ -17,12 +18,17 @@
 
 mod client;
 mod error;
+mod follow;
+mod kept;
 mod keys;
 mod members;
+mod pause;
 mod watch;
 
 pub use client::{Client, Timeouts};
 pub use error::ClientError;
 pub use etcd_api::{Code, EtcdError, Member, Node, Response};
+pub use follow::{Follower, News};
+pub use kept::{Kept, Renewal};
 pub use keys::{DeleteOptions, Exists, GetOptions, WriteOptions};
 pub use watch::Watcher;

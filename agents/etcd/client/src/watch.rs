@@ -6,13 +6,11 @@ use etcd_api::{Code, Response};
 use http::{Limits, Method, Request};
 
 use crate::keys::{key_path, parse};
+use crate::pause::Pause;
 use crate::{Client, ClientError};
 
 /// A wait without an event ends after this time and begins again at the same index.
 const PATIENCE: Duration = Duration::from_secs(300);
-
-/// Between attempts while no member answers.
-const PAUSE: Duration = Duration::from_millis(500);
 
 /// Gives the events on a key, one after the other.
 #[derive(Debug)]
@@ -21,6 +19,7 @@ pub struct Watcher {
     key: String,
     recursive: bool,
     next: Option<u64>,
+    pause: Pause,
 }
 
 impl Client {
@@ -32,6 +31,7 @@ impl Client {
             key: key.to_owned(),
             recursive,
             next: from,
+            pause: Pause::default(),
         }
     }
 }
@@ -45,16 +45,19 @@ impl Watcher {
     pub async fn next(&mut self) -> Result<Response, ClientError> {
         loop {
             match self.once().await {
-                Ok(Some(event)) => return Ok(event),
-                Ok(None) => {}
-                Err(ClientError::Unavailable(_)) => tokio::time::sleep(PAUSE).await,
+                Ok(Some(event)) => {
+                    self.pause.reset();
+                    return Ok(event);
+                }
+                Ok(None) => self.pause.reset(),
+                Err(ClientError::Unavailable(_)) => self.pause.wait().await,
                 Err(error) => return Err(error),
             }
         }
     }
 
     /// One request: an event, or `None` when the wait ended without one.
-    async fn once(&mut self) -> Result<Option<Response>, ClientError> {
+    pub(crate) async fn once(&mut self) -> Result<Option<Response>, ClientError> {
         let recursive = if self.recursive {
             "&recursive=true"
         } else {
