@@ -57,7 +57,7 @@ verify: ## formatting, lints, pure crates' tests, docs and the repository's rule
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	$(call run_tests,$(PURE))
 	$(call run_tests,-p system-tests --test repo)
-	cargo test --locked --quiet --doc $(PURE)
+	cargo test --locked --quiet --doc --workspace
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --workspace --no-deps --document-private-items
 	if command -v cargo-deny >/dev/null; then cargo deny --config .cargo/deny.toml --offline check bans licenses sources; fi
 	if command -v shellcheck >/dev/null; then git ls-files -z .ci '*.sh' | xargs -0 shellcheck; fi

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::architecture::{root, rust_files};
 
-/// Every function of the tree, by name; those that a table of tests makes stand as `name "file";`.
-fn functions() -> BTreeSet<String> {
+/// Every test of the tree, by name: functions below a line `#[test]` (or `#[tokio::test]`) and its other
+/// attributes. Those that a table of tests makes stand as `name "file";`.
+fn tests() -> BTreeSet<String> {
     let word = |line: &str| {
         let line = line.trim_start();
         if let Some((name, _)) = line
@@ -24,7 +25,21 @@ fn functions() -> BTreeSet<String> {
     rust_files(&root())
         .iter()
         .filter_map(|file| std::fs::read_to_string(file).ok())
-        .flat_map(|text| text.lines().filter_map(word).collect::<Vec<_>>())
+        .flat_map(|text| {
+            let mut marked = false;
+            let mut found = Vec::new();
+            for line in text.lines() {
+                let line = line.trim_start();
+                let row = line.ends_with("\";");
+                if marked || row {
+                    found.extend(word(line));
+                }
+                marked = line.starts_with("#[test]")
+                    || line.starts_with("#[tokio::test")
+                    || (marked && (line.starts_with("#[") || line.starts_with("//")));
+            }
+            found
+        })
         .collect()
 }
 
@@ -57,7 +72,7 @@ fn tests_named_in(page: &str) -> Vec<(String, String)> {
 
 #[test]
 fn every_row_of_compatibility_and_specification_names_a_test_that_exists() {
-    let known = functions();
+    let known = tests();
     let mut wrong = Vec::new();
     for page in ["docs/compatibility.md", "docs/specification.md"] {
         for (row, name) in tests_named_in(page) {

@@ -221,7 +221,7 @@ impl Applier<'_> {
             }
             // Recorded below another root, where users may not exist.
             Err(keys::KeyError::NoUser(_)) if !self.target.live => {}
-            Err(error) => self.error(0, chain(&error)),
+            Err(error) => self.error(0, init_api::chain(&error)),
         }
     }
 
@@ -408,7 +408,10 @@ impl Applier<'_> {
                 format!("cannot enable {unit}: PID 1 cannot be reached"),
             ),
             Some(Err(error)) => {
-                self.error(line, format!("cannot enable {unit}: {}", chain(&error)));
+                self.error(
+                    line,
+                    format!("cannot enable {unit}: {}", init_api::chain(&error)),
+                );
             }
             Some(Ok((false, _))) => {
                 self.warning(
@@ -432,7 +435,10 @@ impl Applier<'_> {
             .map(|manager| manager.disable_unit_files(&[unit], runtime))
         {
             None => self.error(0, format!("cannot disable {unit}: PID 1 cannot be reached")),
-            Some(Err(error)) => self.error(0, format!("cannot disable {unit}: {}", chain(&error))),
+            Some(Err(error)) => self.error(
+                0,
+                format!("cannot disable {unit}: {}", init_api::chain(&error)),
+            ),
             Some(Ok(changes)) => {
                 log::info(&format!(
                     "disabled {unit}: the document does not ask for it any more"
@@ -446,7 +452,7 @@ impl Applier<'_> {
         if self.manager.is_none() {
             match Manager::connect() {
                 Ok(manager) => self.manager = Some(manager),
-                Err(error) => log::error(&chain(&error)),
+                Err(error) => log::error(&init_api::chain(&error)),
             }
         }
         self.manager.as_mut()
@@ -502,7 +508,10 @@ impl Applier<'_> {
         }
         match self.pid1().map(Manager::reload) {
             None => self.error(0, "cannot reload units: PID 1 cannot be reached".into()),
-            Some(Err(error)) => self.error(0, format!("cannot reload units: {}", chain(&error))),
+            Some(Err(error)) => self.error(
+                0,
+                format!("cannot reload units: {}", init_api::chain(&error)),
+            ),
             Some(Ok(())) => {}
         }
     }
@@ -518,7 +527,10 @@ impl Applier<'_> {
             {
                 None => self.error(0, format!("cannot restart {UNIT}: PID 1 cannot be reached")),
                 Some(Err(error)) => {
-                    self.error(0, format!("cannot restart {UNIT}: {}", chain(&error)));
+                    self.error(
+                        0,
+                        format!("cannot restart {UNIT}: {}", init_api::chain(&error)),
+                    );
                 }
                 Some(Ok(_)) => {}
             }
@@ -548,7 +560,10 @@ impl Applier<'_> {
         let path = format!("/run/systemd/system/{name}.service");
         if self.put(&path, unit.as_bytes(), 0o644, None, 0).is_some() {
             if let Some(Err(error)) = self.pid1().map(Manager::reload) {
-                self.error(0, format!("cannot reload units: {}", chain(&error)));
+                self.error(
+                    0,
+                    format!("cannot reload units: {}", init_api::chain(&error)),
+                );
             }
             self.queue.push(Queued {
                 verb: "start".into(),
@@ -620,16 +635,4 @@ pub(crate) fn set_hostname(root: &Path, name: &str) -> std::io::Result<()> {
         files::write(&hosts, new.as_bytes(), mode, None)?;
     }
     Ok(())
-}
-
-/// An error with its causes.
-#[must_use]
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }

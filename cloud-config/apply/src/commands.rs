@@ -48,12 +48,13 @@ pub(crate) fn hand_over(root: &Path, queue: &[Queued]) -> io::Result<()> {
     if queue.is_empty() {
         return Ok(());
     }
-    let mut manager = Manager::connect().map_err(|error| io::Error::other(chain(&error)))?;
+    let mut manager =
+        Manager::connect().map_err(|error| io::Error::other(init_api::chain(&error)))?;
     // restart: a run by hand replaces the runner of an earlier one.
     manager
         .restart_unit(RUNNER, "replace")
         .map(|_| ())
-        .map_err(|error| io::Error::other(chain(&error)))
+        .map_err(|error| io::Error::other(init_api::chain(&error)))
 }
 
 fn waiting(root: &Path) -> Vec<Queued> {
@@ -146,17 +147,17 @@ fn publish(root: &Path, status: &Status) {
 fn one(command: &Queued) -> Result<String, String> {
     let method = method(&command.verb).ok_or("unknown command")?;
     // A connection for each: one that broke must not cost the commands after it.
-    let mut manager = Manager::connect().map_err(|error| chain(&error))?;
+    let mut manager = Manager::connect().map_err(|error| init_api::chain(&error))?;
     let job = manager
         .queue_job(method, &command.unit, "replace")
-        .map_err(|error| chain(&error))?;
+        .map_err(|error| init_api::chain(&error))?;
     match manager.wait_for_job(&job, Some(PATIENCE)) {
         Ok(Some(result)) => Ok(result),
         Ok(None) => Ok(format!(
             "not finished after {} s, it goes on in the background",
             PATIENCE.as_secs()
         )),
-        Err(error) => Ok(format!("not known: {}", chain(&error))),
+        Err(error) => Ok(format!("not known: {}", init_api::chain(&error))),
     }
 }
 

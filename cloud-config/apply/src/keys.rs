@@ -4,14 +4,19 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use cloud_config_document::encoding;
 use init_sys::accounts::{Accounts, User};
+use init_sys::folders;
 
 use crate::files::{self, Written};
 use crate::log;
+
+/// Where the sets of keys lie, below `~/.ssh`.
+const SETS: &str = "authorized_keys.d";
 
 const HEAD: &str = "# Made from the files in authorized_keys.d. Add keys there: this file is written anew at every boot.\n";
 
@@ -50,21 +55,25 @@ pub(crate) fn install(
     let Some(user) = accounts.user(user).filter(|found| found.name == user) else {
         return Err(KeyError::NoUser(user.to_owned()));
     };
-    let ssh = files::below(root, &user.home).join(".ssh");
-    let sets = ssh.join("authorized_keys.d");
-    let main = ssh.join("authorized_keys");
-    let fail = |path: &Path| {
-        let (user, path) = (user.name.clone(), path.to_owned());
+    let fail = |below: &str| {
+        let path = Path::new(&user.home).join(below);
+        let user = user.name.clone();
         move |source| KeyError::Write { user, path, source }
     };
-    folder(&files::below(root, &user.home), 0o755, &user).map_err(fail(&ssh))?;
-    folder(&ssh, 0o700, &user).map_err(fail(&ssh))?;
-    let first_time = !sets.exists();
-    folder(&sets, 0o700, &user).map_err(fail(&sets))?;
+    let ssh_folder = ssh_folder(root, &user).map_err(fail(".ssh"))?;
+    let (sets_folder, first_time) =
+        folder(&ssh_folder, SETS, &user).map_err(fail(".ssh/authorized_keys.d"))?;
+    let (ssh, sets) = (by_number(&ssh_folder), by_number(&sets_folder));
+    let main = ssh.join("authorized_keys");
     let owner = Some((user.uid, user.gid));
     if let Some(old) = plain_file(&main).filter(|old| first_time && !old.trim().is_empty()) {
-        let path = sets.join("old_authorized_keys");
-        files::write(&path, old.as_bytes(), 0o600, owner).map_err(fail(&path))?;
+        files::write(
+            &sets.join("old_authorized_keys"),
+            old.as_bytes(),
+            0o600,
+            owner,
+        )
+        .map_err(fail(".ssh/authorized_keys.d/old_authorized_keys"))?;
     }
     let set = sets.join(name);
     let mut written = Written::Unchanged;
@@ -75,10 +84,11 @@ pub(crate) fn install(
         ));
     } else {
         let text: String = keys.iter().map(|key| format!("{}\n", key.trim())).collect();
-        written = files::write(&set, text.as_bytes(), 0o600, owner).map_err(fail(&set))?;
+        written = files::write(&set, text.as_bytes(), 0o600, owner)
+            .map_err(fail(&format!(".ssh/authorized_keys.d/{name}")))?;
     }
     let (text, unreadable) = joined(&sets);
-    files::write(&main, text.as_bytes(), 0o600, owner).map_err(fail(&main))?;
+    files::write(&main, text.as_bytes(), 0o600, owner).map_err(fail(".ssh/authorized_keys"))?;
     Ok(Installed {
         written,
         unreadable,
@@ -93,7 +103,8 @@ pub(crate) fn current(root: &Path, name: &str, user: &str) -> Vec<String> {
         return vec![];
     };
     let path = files::below(root, &user.home)
-        .join(".ssh/authorized_keys.d")
+        .join(".ssh")
+        .join(SETS)
         .join(name);
     plain_file(&path)
         .unwrap_or_default()
@@ -109,23 +120,48 @@ fn plain_file(path: &Path) -> Option<String> {
         .flatten()
 }
 
-/// A folder of the user's own; a link or somebody else's is refused.
-fn folder(path: &Path, mode: u32, user: &User) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(meta) if !meta.is_dir() => Err(io::Error::other("it is no folder")),
-        Ok(meta) if meta.uid() != user.uid && meta.uid() != 0 => {
-            Err(io::Error::other("it belongs to somebody else"))
-        }
-        Ok(_) => Ok(()),
+/// `~/.ssh`, made if it is missing, as its home is.
+fn ssh_folder(root: &Path, user: &User) -> io::Result<OwnedFd> {
+    let home = files::below(root, &user.home);
+    let name = home.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let parent = home.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    files::make_folder(parent)?;
+    // The way to the home is root's own.
+    let parent = OwnedFd::from(fs::File::open(parent)?);
+    let home = match folders::open_in(&parent, name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if let Some(parent) = path.parent() {
-                files::make_folder(parent)?;
+            let made = folders::make_in(&parent, name, 0o755)?;
+            std::os::unix::fs::fchown(&made, Some(user.uid), Some(user.gid))?;
+            made
+        }
+        other => other?,
+    };
+    Ok(folder(&home, ".ssh", user)?.0)
+}
+
+/// A folder of the user's own below an open one, and whether it had to be made. A link or somebody
+/// else's folder is refused.
+fn folder(at: &OwnedFd, name: &str, user: &User) -> io::Result<(OwnedFd, bool)> {
+    match folders::open_in(at, name) {
+        Ok(found) => {
+            let owner = fs::File::from(found.try_clone()?).metadata()?.uid();
+            if owner != user.uid && owner != 0 {
+                return Err(io::Error::other("it belongs to somebody else"));
             }
-            fs::DirBuilder::new().mode(mode).create(path)?;
-            std::os::unix::fs::lchown(path, Some(user.uid), Some(user.gid))
+            Ok((found, false))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let made = folders::make_in(at, name, 0o700)?;
+            std::os::unix::fs::fchown(&made, Some(user.uid), Some(user.gid))?;
+            Ok((made, true))
         }
         Err(error) => Err(error),
     }
+}
+
+/// The path of an open folder, which its owner cannot turn into another.
+fn by_number(folder: &OwnedFd) -> PathBuf {
+    Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string())
 }
 
 fn joined(sets: &Path) -> (String, Vec<String>) {

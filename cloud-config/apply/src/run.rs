@@ -64,7 +64,7 @@ pub(crate) fn validate(arguments: &Arguments) -> u8 {
     let instance = match source::find(arguments, &mut |_| {}) {
         Ok(instance) => instance,
         Err(error) => {
-            log::error(&apply::chain(&error));
+            log::error(&init_api::chain(&error));
             return 1;
         }
     };
@@ -128,7 +128,7 @@ fn late_networks(instance: &Instance, target: &Target) {
     if let Err(error) = asked {
         log::error(&format!(
             "cannot reload systemd-networkd.service: {}",
-            apply::chain(&error)
+            init_api::chain(&error)
         ));
     }
 }
@@ -161,7 +161,7 @@ fn identity(instance: &Instance, target: &Target) -> bool {
     if all.len() > before
         && let Err(error) = keys::install(&target.root, &target.key_name, "core", &all)
     {
-        log::error(&apply::chain(&error));
+        log::error(&init_api::chain(&error));
         failed = true;
     }
     failed
@@ -229,7 +229,7 @@ pub(crate) fn run(arguments: &Arguments) -> u8 {
 
 /// No source answered: the kept copy, or an error and nothing.
 fn absent(error: &SourceError, target: &Target, report: &mut Report) -> Option<Instance> {
-    let text = apply::chain(error);
+    let text = init_api::chain(error);
     let kept = matches!(error, SourceError::Nothing(_))
         .then(|| state::kept(&target.workspace))
         .flatten();

@@ -19,6 +19,7 @@ mod words;
 pub mod backoff;
 pub mod bus;
 pub mod bytes;
+mod chain;
 pub mod civil;
 pub mod exit;
 pub mod notify;
@@ -31,6 +32,7 @@ mod time_span;
 mod timestamp;
 mod unit_type;
 
+pub use chain::chain;
 pub use job::{JobMode, JobResult, JobState, JobType};
 pub use result::{MountResult, PathResult, ScopeResult, ServiceResult, SocketResult, TimerResult};
 pub use signal::Signal;

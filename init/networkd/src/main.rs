@@ -120,13 +120,7 @@ fn serve(arguments: &Arguments) -> ExitCode {
     match runtime.block_on(manager::run(arguments.paths.clone(), ready)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let mut text = error.to_string();
-            let mut cause = std::error::Error::source(&error);
-            while let Some(inner) = cause {
-                text = format!("{text}: {inner}");
-                cause = inner.source();
-            }
-            log::error(&text);
+            log::error(&init_api::chain(&error));
             ExitCode::FAILURE
         }
     }

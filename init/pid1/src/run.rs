@@ -64,7 +64,7 @@ fn prepare_process(place: Place) -> std::io::Result<()> {
     say::install_panic_hook();
     init_sys::memory::keep_heap_small();
     init_sys::signals::block_all()?;
-    init_sys::crash::install(say::kmsg_number())?;
+    init_sys::crash::install()?;
     if place == Place::Machine {
         let _ = init_sys::process::catch_ctrl_alt_del();
     }

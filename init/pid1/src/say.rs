@@ -3,6 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Mutex;
 
@@ -19,21 +20,15 @@ pub(crate) enum Level {
 
 static KMSG: Mutex<Option<File>> = Mutex::new(None);
 
-/// Opens /dev/kmsg; before that, [`log`] writes to standard error.
+/// Opens /dev/kmsg, once; before that, [`log`] and the crash handler write to standard error.
 pub(crate) fn open_kmsg() {
-    let opened = OpenOptions::new().write(true).open("/dev/kmsg").ok();
-    if let (Ok(mut slot), Some(file)) = (KMSG.lock(), opened) {
+    let Ok(mut slot) = KMSG.lock() else { return };
+    if slot.is_none()
+        && let Ok(file) = OpenOptions::new().write(true).open("/dev/kmsg")
+    {
+        init_sys::crash::log_to(file.as_raw_fd());
         *slot = Some(file);
     }
-}
-
-/// Number of the open /dev/kmsg, for the crash handler.
-pub(crate) fn kmsg_number() -> i32 {
-    use std::os::fd::AsRawFd;
-    KMSG.lock()
-        .ok()
-        .and_then(|slot| slot.as_ref().map(AsRawFd::as_raw_fd))
-        .unwrap_or(2)
 }
 
 /// One line into the kernel log as `garboard`.

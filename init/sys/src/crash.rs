@@ -33,12 +33,16 @@ extern "C" fn crashed(signal: libc::c_int) {
     }
 }
 
+/// Where the line goes: the number of a descriptor that stays open for ever.
+pub fn log_to(log: i32) {
+    LOG.store(log, Ordering::Relaxed);
+}
+
 /// Installs the handlers for SEGV, ILL, FPE, BUS, QUIT and ABRT on a stack of their own.
 ///
 /// # Errors
 /// What sigaltstack or sigaction report.
-pub fn install(log: i32) -> io::Result<()> {
-    LOG.store(log, Ordering::Relaxed);
+pub fn install() -> io::Result<()> {
     let alternate = libc::stack_t {
         ss_sp: crate::memory::for_ever(STACK)?,
         ss_flags: 0,

@@ -99,7 +99,7 @@ fn tool(name: &OsString) -> Option<Main> {
 
 /// Prints an error and its causes on one line of standard error.
 pub(crate) fn complain(error: &dyn std::error::Error) {
-    systemctl::complain(&systemctl::chain(error));
+    systemctl::complain(&init_api::chain(error));
 }
 
 /// A unit name from what a user typed: `.service` is added where no type is named.

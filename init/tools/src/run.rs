@@ -257,7 +257,7 @@ fn start(
     let answer = connection.call_with_fds(call, fds).map_err(|e| {
         Failure::new(format!(
             "Failed to start transient {kind} unit: {}",
-            crate::systemctl::chain(&e)
+            init_api::chain(&e)
         ))
     })?;
     Ok(answer

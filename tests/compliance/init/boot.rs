@@ -62,4 +62,6 @@ fn a_crash_of_pid_1_leaves_services_running() {
         "{UNITS}\np=$(systemctl show --value -p MainPID c-a); kill -SEGV 1; sleep 0.5; kill -0 $p && echo alive"
     );
     assert_eq!(guest.run(&script, SHORT).trim(), "rc=0\nalive");
+    let console = fs::read_to_string(guest.share.join("console")).unwrap_or_default();
+    assert!(console.contains("init crashed"), "{console}");
 }

@@ -135,12 +135,6 @@ fn start_log(values: &Values) {
 
 /// Prints the chain of an error once.
 fn fail(error: &dyn std::error::Error) -> ExitCode {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(&format!(": {inner}"));
-        cause = inner.source();
-    }
-    eprintln!("etcd2: {text}");
+    eprintln!("etcd2: {}", init_api::chain(error));
     ExitCode::FAILURE
 }

@@ -92,7 +92,7 @@ impl Service<'_> {
                 Err(error) => {
                     say(
                         &mut told,
-                        &format!("{url}: {}; trying again", chain(&error)),
+                        &format!("{url}: {}; trying again", init_api::chain(&error)),
                     );
                     pause
                 }
@@ -132,16 +132,6 @@ fn say(told: &mut String, text: &str) {
         log::info(text);
         text.clone_into(told);
     }
-}
-
-fn chain(error: &HttpError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }
 
 /// True while the network is not up: the kernel itself refused.

@@ -105,7 +105,7 @@ fn boot(cmdline: &Cmdline, started: Instant) -> Result<(), BootError> {
             &format!("{} grew to the end of its disk", root.name),
         ),
         Ok(false) => {}
-        Err(e) => say::log(Level::Warning, &crate::chain(&e)),
+        Err(e) => say::log(Level::Warning, &init_api::chain(&e)),
     }
     mount_root(&mut modules, &root)?;
     mount_on(&mut modules, &usr, &Path::new(ROOT).join("usr"), true)?;
@@ -276,7 +276,7 @@ fn free_memory() {
 }
 
 fn fail(cmdline: &Cmdline, error: &BootError) {
-    let text = crate::chain(error);
+    let text = init_api::chain(error);
     say::log(Level::Emergency, &format!("cannot start: {text}"));
     say::console(&format!("garboard: cannot start: {text}"));
     let wait: i64 = cmdline

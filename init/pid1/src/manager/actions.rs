@@ -302,7 +302,7 @@ impl Manager {
 
     /// Whoever has the address is named, if it is one of ours.
     fn explain(&self, error: &sockets::OpenError) -> String {
-        let text = crate::chain(error);
+        let text = init_api::chain(error);
         if !error.in_use() {
             return text;
         }

@@ -47,7 +47,7 @@ impl StartError {
             | StartError::Clone { source, .. } => source,
         };
         SpawnError {
-            text: crate::chain(self),
+            text: init_api::chain(self),
             errno: source.raw_os_error().unwrap_or(0),
         }
     }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use init_client::{Message, Value, names};
 
-use super::{Context, Failure, chain};
+use super::{Context, Failure};
 
 pub(super) fn run(cx: &mut Context, verb: &str) -> Result<u8, Failure> {
     let args = cx.options.args.clone();
@@ -37,7 +37,7 @@ fn call(cx: &mut Context, method: &str, list: Vec<String>) -> Result<(), Failure
         Ok(_) => Ok(()),
         Err(error) => Err(Failure::new(format!(
             "Failed to set environment: {}",
-            chain(&error)
+            init_api::chain(&error)
         ))),
     }
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use init_api::UnitType;
 use init_client::{UnitFileChange, Value};
 
-use super::{Context, Failure, chain, complain, exit_code, jobs, names, offline};
+use super::{Context, Failure, complain, exit_code, jobs, names, offline};
 use crate::style::{self, Style};
 
 const NO_INSTALL: &str = "\
@@ -135,7 +135,7 @@ fn online(
     };
     let answer = cx.manager()?.call(method, body).map_err(|error| Failure {
         code: exit_code(&error).min(1),
-        text: format!("Failed to {}: {}", sentence(verb), chain(&error)),
+        text: format!("Failed to {}: {}", sentence(verb), init_api::chain(&error)),
     })?;
     Ok(match answer.as_slice() {
         [info, changes] => (info.as_bool().unwrap_or(true), changes_of(changes)),

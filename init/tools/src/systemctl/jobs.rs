@@ -3,7 +3,7 @@
 use init_api::{JobResult, UnitType};
 use init_client::{ClientError, Manager, Value, names};
 
-use super::{Context, Failure, chain, complain, exit_code, expand};
+use super::{Context, Failure, complain, exit_code, expand};
 use crate::style::{self, Style};
 
 /// Verbs as typed, the method they call, and the verb of their messages.
@@ -116,7 +116,7 @@ pub(super) fn queue_and_wait(
 }
 
 fn tell_refusal(cx: &Context, word: &str, unit: &str, error: &ClientError) {
-    complain(&format!("Failed to {word} {unit}: {}", chain(error)));
+    complain(&format!("Failed to {word} {unit}: {}", init_api::chain(error)));
     let plain = matches!(
         error.refusal().unwrap_or_default(),
         "org.freedesktop.systemd1.NoSuchUnit"

@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 
 use init_client::{Manager, Value};
 
-use super::{Context, Failure, chain, complain, jobs};
+use super::{Context, Failure, complain, jobs};
 
 /// Verb, target, and the manager's method for `--force`.
 const VERBS: [(&str, &str, &str); 11] = [
@@ -61,7 +61,7 @@ fn forced(cx: &mut Context, verb: &str, method: &str) -> Result<u8, Failure> {
         Err(error) if error.is_disconnect() => Ok(0),
         Err(error) => Err(Failure::new(format!(
             "Failed to {verb} system: {}",
-            chain(&error)
+            init_api::chain(&error)
         ))),
     }
 }

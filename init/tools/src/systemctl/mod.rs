@@ -55,7 +55,7 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         Self {
             code: exit_code(&error),
-            text: chain(&error),
+            text: init_api::chain(&error),
         }
     }
 }
@@ -64,18 +64,6 @@ impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         Self::new(error.to_string())
     }
-}
-
-/// An error with its causes, on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// The exit status that an answer of PID 1 stands for (LSB's numbers, as systemctl uses them).
@@ -110,8 +98,9 @@ impl Context {
                     "System has not been booted with systemd as init system (PID 1). Can't operate.",
                 ));
             }
-            let manager = Manager::connect()
-                .map_err(|e| Failure::new(format!("Failed to connect to bus: {}", chain(&e))))?;
+            let manager = Manager::connect().map_err(|e| {
+                Failure::new(format!("Failed to connect to bus: {}", init_api::chain(&e)))
+            })?;
             self.manager = Some(manager);
         }
         self.manager

@@ -5,7 +5,7 @@ use std::io::Write;
 use init_api::{Signal, UnitType};
 use init_client::{ClientError, names};
 
-use super::{Context, Failure, chain, complain, exit_code, expand, jobs, offline};
+use super::{Context, Failure, complain, exit_code, expand, jobs, offline};
 
 pub(super) fn run(cx: &mut Context, verb: &str) -> Result<u8, Failure> {
     match verb {
@@ -68,7 +68,7 @@ fn is_enabled(cx: &mut Context) -> Result<u8, Failure> {
                 cx.out.flush()?;
                 complain(&format!(
                     "Failed to get unit file state for {unit}: {}",
-                    chain(&error)
+                    init_api::chain(&error)
                 ));
                 return Ok(1);
             }
@@ -129,7 +129,10 @@ pub(super) fn kill(cx: &mut Context) -> Result<u8, Failure> {
     let mut code = 0;
     for unit in expand::units(cx, UnitType::Service)? {
         if let Err(error) = cx.manager()?.kill_unit(&unit, &whom, number) {
-            complain(&format!("Failed to kill unit {unit}: {}", chain(&error)));
+            complain(&format!(
+                "Failed to kill unit {unit}: {}",
+                init_api::chain(&error)
+            ));
             code = if code == 0 { exit_code(&error) } else { code };
         }
     }
@@ -147,7 +150,7 @@ pub(super) fn reset_failed(cx: &mut Context) -> Result<u8, Failure> {
         if let Err(error) = cx.manager()?.reset_failed_unit(&unit) {
             complain(&format!(
                 "Failed to reset failed state of unit {unit}: {}",
-                chain(&error)
+                init_api::chain(&error)
             ));
             code = 1;
         }
@@ -166,7 +169,10 @@ pub(super) fn cancel(cx: &mut Context) -> Result<u8, Failure> {
             return Err(Failure::new(format!("Failed to parse job id \"{arg}\".")));
         };
         if let Err(error) = cx.manager()?.call("CancelJob", vec![id.into()]) {
-            complain(&format!("Failed to cancel job {id}: {}", chain(&error)));
+            complain(&format!(
+                "Failed to cancel job {id}: {}",
+                init_api::chain(&error)
+            ));
             code = 1;
         }
     }
@@ -188,7 +194,7 @@ pub(super) fn reload(cx: &mut Context, verb: &str) -> Result<u8, Failure> {
             cx.disconnect();
             Ok(0)
         }
-        Err(error) => Err(Failure::new(format!("{text}: {}", chain(&error)))),
+        Err(error) => Err(Failure::new(format!("{text}: {}", init_api::chain(&error)))),
     }
 }
 

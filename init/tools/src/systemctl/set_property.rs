@@ -316,7 +316,7 @@ pub(super) fn run(cx: &mut Context) -> Result<u8, Failure> {
             code: super::exit_code(&error),
             text: format!(
                 "Failed to set unit properties on {unit}: {}",
-                super::chain(&error)
+                init_api::chain(&error)
             ),
         }),
     }
