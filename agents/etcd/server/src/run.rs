@@ -7,7 +7,7 @@ use etcd_store::{Command, Operation};
 use http::{Client, HeaderValue, Stopper};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::api::{Api, Settings, now};
 use crate::bootstrap::{BootstrapError, Start, bootstrap, lock, mark_started};
@@ -16,6 +16,8 @@ use crate::proxy::Proxy;
 use crate::raft::{Attributes, Body, Consensus, Failure, Parameters, Role, StartError};
 use crate::serve::{Answering, ListenError, Slot, listen, serve_clients, serve_peers};
 
+/// Longest wait for one look's proposals.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Between looks for keys that have expired and members that have caught up.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -161,14 +163,14 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
             stopper.stop();
             consensus.state.lock().store.end_watches();
             let drained = async { while serving.join_next().await.is_some() {} };
-            let _ = tokio::time::timeout(STOP, drained).await;
+            let _ = timeout(STOP, drained).await;
             consensus.stop().await;
             return ended;
         }
     };
     stopper.stop();
     let drained = async { while serving.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(STOP, drained).await;
+    let _ = timeout(STOP, drained).await;
     ended
 }
 
@@ -235,11 +237,17 @@ async fn tick(consensus: &Consensus) {
                 now: time,
                 operation: Operation::Expire,
             };
-            if let Err(failure) = consensus.propose(Body::Command(command)).await {
-                tracing::debug!(reason = failure.text(), "keys could not expire yet");
+            let proposal = consensus.propose(Body::Command(command));
+            match timeout(PATIENCE, proposal).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(failure)) => {
+                    tracing::debug!(reason = failure.text(), "keys could not expire yet");
+                }
+                Err(_) => tracing::debug!("keys could not expire yet: no answer"),
             }
         }
-        consensus.promote_learners().await;
+        // A change of leaders may leave either without an answer: the next look must come all the same.
+        let _ = timeout(PATIENCE, consensus.promote_learners()).await;
     }
 }
 

@@ -30,6 +30,11 @@ impl Expiry {
             .map(|(_, key)| key.clone())
     }
 
+    /// Forgets the entry that [`Self::due`] looks at.
+    pub(crate) fn drop_first(&mut self) {
+        self.order.pop_first();
+    }
+
     /// When the next key expires.
     pub(crate) fn next(&self) -> Option<u64> {
         self.order.first().map(|(expires, _)| *expires)

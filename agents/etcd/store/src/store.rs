@@ -191,8 +191,8 @@ impl Store {
         while let Some(key) = self.expiry.due(now) {
             let Some(node) = self.remove(&key) else {
                 // Cannot be: the index is kept with the tree. Drop the entry rather than loop.
-                self.expiry = Expiry::default();
-                break;
+                self.expiry.drop_first();
+                continue;
             };
             self.index += 1;
             self.stats.expire_count += 1;

@@ -116,7 +116,10 @@ pub(super) fn queue_and_wait(
 }
 
 fn tell_refusal(cx: &Context, word: &str, unit: &str, error: &ClientError) {
-    complain(&format!("Failed to {word} {unit}: {}", init_api::chain(error)));
+    complain(&format!(
+        "Failed to {word} {unit}: {}",
+        init_api::chain(error)
+    ));
     let plain = matches!(
         error.refusal().unwrap_or_default(),
         "org.freedesktop.systemd1.NoSuchUnit"
