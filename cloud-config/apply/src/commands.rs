@@ -9,7 +9,6 @@ use cloud_config_document::Diagnostic;
 use init_client::Manager;
 use serde_json::{Value, json};
 
-use crate::apply::chain;
 use crate::files;
 use crate::log;
 use crate::report::{self, Report, Status};
