@@ -5,4 +5,6 @@ mod cloud_config;
 #[cfg(test)]
 mod etcd;
 #[cfg(test)]
+mod flannel;
+#[cfg(test)]
 mod init;

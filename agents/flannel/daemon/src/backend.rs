@@ -152,6 +152,8 @@ impl Device {
                     .map_err(failed)?
                     .index;
                 raise(kernel, &link, index, own, *mtu).await?;
+                // "Net unreachable" comes from our own address, by the device.
+                let _ = std::fs::write(format!("/proc/sys/net/ipv4/conf/{link}/accept_local"), "1");
                 proxy.index = index;
                 Ok(false)
             }
