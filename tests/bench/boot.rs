@@ -27,6 +27,8 @@ pub(crate) enum Column {
 pub(crate) struct Timed {
     pub(crate) milestones: Vec<Milestone>,
     pub(crate) memory: Memory,
+    /// After Docker has been asked for its version.
+    pub(crate) with_docker: Memory,
 }
 
 const USER_DATA: &str = "#cloud-config
@@ -37,6 +39,19 @@ coreos:
   units:
     - name: etcd2.service
       command: start
+";
+
+/// Somebody who asks Docker for its version as soon as the machine runs units of user-data.
+const DOCKER: &str = "#cloud-config
+coreos:
+  units:
+    - name: version.service
+      command: start
+      content: |
+        [Service]
+        Type=oneshot
+        RemainAfterExit=yes
+        ExecStart=/usr/bin/docker version
 ";
 
 /// One boot with icount. QEMU's virtual clock is read from the guest: its uptime, plus what passed before its kernel
@@ -62,6 +77,29 @@ pub(crate) fn by_instructions(image: &Path) -> Result<Vec<Milestone>, HarnessErr
     Ok(milestones)
 }
 
+/// One boot with icount, to Docker's answer.
+pub(crate) fn docker_by_instructions(image: &Path) -> Result<Vec<Milestone>, HarnessError> {
+    let lab = Lab::new("bench")?;
+    let machine = lab
+        .machine("node1")
+        .image(image)
+        .memory(1024)
+        .user_data(DOCKER)
+        .icount()
+        .start(&lab)?;
+    let mut milestones = Vec::new();
+    console_milestone(&machine, "kernel", "Linux version", &mut milestones)?;
+    machine.wait_for_ssh(Patience::BOOT)?;
+    reach(&machine, "docker version", &mut milestones, || {
+        machine
+            .ssh()
+            .run("systemctl is-active version.service")
+            .is_ok_and(|output| output.code == 0)
+    })?;
+    from_the_guest(&machine, &mut milestones)?;
+    Ok(milestones)
+}
+
 /// One boot by the clock, and the memory afterwards.
 pub(crate) fn by_the_clock(image: &Path) -> Result<Timed, HarnessError> {
     let lab = Lab::new("bench")?;
@@ -80,7 +118,14 @@ pub(crate) fn by_the_clock(image: &Path) -> Result<Timed, HarnessError> {
     reach(&machine, "etcd2", &mut milestones, || answers(&machine))?;
     pause(Duration::from_secs(10));
     let memory = memory::read(machine.ssh())?;
-    Ok(Timed { milestones, memory })
+    machine.ssh().check("docker version")?;
+    pause(Duration::from_secs(10));
+    let with_docker = memory::read(machine.ssh())?;
+    Ok(Timed {
+        milestones,
+        memory,
+        with_docker,
+    })
 }
 
 fn answers(machine: &Machine) -> bool {
@@ -150,6 +195,7 @@ fn from_the_guest(machine: &Machine, milestones: &mut [Milestone]) -> Result<(),
             "PID 1" => stamp(" on Garboard"),
             "ssh" => Some(show("sshd.service")?),
             "etcd2" => Some(show("etcd2.service")?),
+            "docker version" => Some(show("version.service")?),
             _ => None,
         };
         milestone.virtual_seconds = since_kernel.unwrap_or(f64::NAN) + before;

@@ -44,16 +44,21 @@ fn all(image: &Path) -> Result<(), HarnessError> {
         "qcow2, MiB",
         mebibytes(size),
         peers::QCOW2_MIB,
-        "with Docker; the aim without it is 56",
+        "with Docker",
     );
     let counted = boot::by_instructions(image)?;
     println!("\nboot through the loader, virtual seconds from QEMU's start (icount)");
     boot::print(&counted, &peers::VIRTUAL, boot::Column::Virtual);
+    println!("\nthe same to the first answer of Docker, which user-data asks for");
+    let docker = boot::docker_by_instructions(image)?;
+    boot::print(&docker, &peers::DOCKER, boot::Column::Virtual);
     println!("\nthe same boot without icount, CPU seconds of QEMU");
     let timed = boot::by_the_clock(image)?;
     boot::print(&timed.milestones, &peers::CPU, boot::Column::Cpu);
     println!("\nmemory of that machine (1 GiB) 10 s after etcd2 has answered");
     memory::print(&timed.memory);
+    println!("\nand 10 s after its first `docker version`");
+    memory::print_docker(&timed.with_docker);
     Ok(())
 }
 

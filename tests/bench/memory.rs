@@ -95,6 +95,21 @@ pub(crate) fn print(memory: &Memory) {
         peers::USED_MIB,
         "Debian: with Docker idle; aim: at most 64",
     );
+    print_processes(memory);
+}
+
+/// Prints what Docker takes, idle and without containers.
+pub(crate) fn print_docker(memory: &Memory) {
+    peers::row(
+        "guest used, MiB",
+        memory.used,
+        peers::USED_MIB,
+        "Debian: with Docker idle",
+    );
+    print_processes(memory);
+}
+
+fn print_processes(memory: &Memory) {
     println!("  by process, resident KiB:");
     for process in &memory.processes {
         println!(

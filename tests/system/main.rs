@@ -5,6 +5,7 @@
 mod boot;
 mod checks;
 mod cluster;
+mod docker;
 mod drive;
 mod harness;
 mod metadata;

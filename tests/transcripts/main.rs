@@ -8,13 +8,13 @@ mod typist;
 
 use std::path::Path;
 
-use qemu_harness::{Lab, Patience};
-use system_tests::vm;
+use qemu_harness::{HarnessError, Lab, Machine, Patience};
+use system_tests::{container, vm};
 
 use document::Document;
 
-/// Reads and types one document on the tutorial's first machine.
-fn play(name: &str) {
+/// Reads a document and types it on a machine.
+fn play(name: &str, machine: &Machine) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("transcripts")
         .join(name);
@@ -22,19 +22,7 @@ fn play(name: &str) {
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let document =
         Document::parse(&text).unwrap_or_else(|error| panic!("{}:{error}", path.display()));
-    let lab = Lab::new("transcript").unwrap_or_else(|error| panic!("{error}"));
-    let (_discovery, machine) = vm::tutorial_node(&lab).unwrap_or_else(|error| panic!("{error}"));
-    let ssh = machine
-        .wait_for_ssh(Patience::BOOT)
-        .unwrap_or_else(|error| panic!("{error}"));
-    machine
-        .wait("etcd2 to be active", Patience::BOOT, || {
-            ssh.run("systemctl is-active etcd2")
-                .is_ok_and(|output| output.code == 0)
-                .then_some(())
-        })
-        .unwrap_or_else(|error| panic!("{error}"));
-    let faults = typist::type_in(ssh, &document);
+    let faults = typist::type_in(machine.ssh(), &document);
     assert!(
         faults.is_empty(),
         "{} differs from what the machine printed:\n\n{}",
@@ -43,7 +31,33 @@ fn play(name: &str) {
     );
 }
 
+/// Fails with what went wrong.
+fn ok<T>(result: Result<T, HarnessError>) -> T {
+    result.unwrap_or_else(|error| panic!("{error}"))
+}
+
 #[test]
 fn etcd_as_the_tutorial_types_it_on_one_machine() {
-    play("etcd.md");
+    let lab = ok(Lab::new("transcript"));
+    let (_discovery, machine) = ok(vm::tutorial_node(&lab));
+    let ssh = ok(machine.wait_for_ssh(Patience::BOOT));
+    ok(machine.wait("etcd2 to be active", Patience::BOOT, || {
+        ssh.run("systemctl is-active etcd2")
+            .is_ok_and(|output| output.code == 0)
+            .then_some(())
+    }));
+    play("etcd.md", &machine);
+}
+
+#[test]
+fn docker_as_the_tutorial_types_it_on_one_machine() {
+    let lab = ok(Lab::new("transcript"));
+    let machine = ok(vm::node(&lab, "node1")
+        .hostname("coreos")
+        .memory(1024)
+        .start(&lab));
+    ok(container::put_image(ok(
+        machine.wait_for_ssh(Patience::BOOT)
+    )));
+    play("docker.md", &machine);
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use qemu_harness::Ssh;
 use qemu_harness::pause::pause;
+use qemu_harness::{HarnessError, Output, Ssh};
 
 use crate::document::{Document, Step};
 use crate::pattern;
@@ -29,7 +29,7 @@ pub(crate) fn type_in(ssh: &Ssh, document: &Document) -> Vec<String> {
                 pause(BEGIN);
                 continue;
             }
-            match ssh.run_on_terminal(&step.command, COLUMNS) {
+            match type_one(ssh, &step.command) {
                 Ok(output) => faults.extend(compare(step, &output.text())),
                 Err(error) => {
                     faults.push(format!("line {}: $ {}\n{error}", step.line, step.command));
@@ -50,6 +50,16 @@ pub(crate) fn type_in(ssh: &Ssh, document: &Document) -> Vec<String> {
         }
     });
     faults
+}
+
+/// On a terminal, as the tutorial was typed, but without a pager and colours; Docker without one, because its progress
+/// would be drawn over itself there.
+fn type_one(ssh: &Ssh, command: &str) -> Result<Output, HarnessError> {
+    if command.starts_with("docker ") {
+        return ssh.run(command);
+    }
+    let plain = format!("export SYSTEMD_PAGER= NO_COLOR=1; {command}");
+    ssh.run_on_terminal(&plain, COLUMNS)
 }
 
 fn compare(step: &Step, said: &str) -> Option<String> {

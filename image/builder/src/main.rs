@@ -18,7 +18,7 @@ use image_builder::{lock, stages, unpack};
     version,
     after_help = "Examples:\n  \
     image-builder build                      target/image/garboard.qcow2\n  \
-    image-builder build --with docker --output /tmp/docker.qcow2\n  \
+    image-builder build --without docker --output /tmp/small.qcow2\n  \
     image-builder lock                       take the archive's present state; review the difference\n  \
     image-builder unpack --suite trixie --program qemu-img qemu-utils"
 )]
@@ -70,9 +70,12 @@ struct Place {
 struct Build {
     #[command(flatten)]
     place: Place,
-    /// A package group beside the default ones, for example docker; may be repeated
+    /// A package group beside the default ones; may be repeated
     #[arg(long, value_name = "GROUP")]
     with: Vec<String>,
+    /// A default package group that is left out, for example docker; may be repeated
+    #[arg(long, value_name = "GROUP")]
+    without: Vec<String>,
     /// The image [default: target/image/garboard.qcow2 in the work tree]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -134,6 +137,7 @@ fn run(cli: Cli) -> Result<()> {
                 .unwrap_or_else(|| sources.root.join("target/image/garboard.qcow2"));
             let Build {
                 with,
+                without,
                 raw,
                 programs,
                 quiet,
@@ -143,6 +147,7 @@ fn run(cli: Cli) -> Result<()> {
                 sources,
                 cache,
                 with,
+                without,
                 output,
                 raw,
                 programs,

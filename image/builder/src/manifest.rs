@@ -87,6 +87,18 @@ pub struct Group {
     /// Kernel modules that only this group needs.
     #[serde(default)]
     pub modules: Vec<String>,
+    /// Units of `units/` that an image without the group does not have.
+    #[serde(default)]
+    pub units: Vec<String>,
+    /// Files of `rootfs/` that an image without the group does not have.
+    #[serde(default)]
+    pub files: Vec<String>,
+    /// As in `[units]`, for an image with the group.
+    #[serde(default)]
+    pub enabled: Vec<String>,
+    /// As in `[units]`, for an image with the group.
+    #[serde(default)]
+    pub wants: BTreeMap<String, Vec<String>>,
 }
 
 /// `[drop]`.
@@ -177,7 +189,7 @@ pub struct Attributes {
 }
 
 /// `[units]`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Units {
     /// The default target.
@@ -210,13 +222,12 @@ impl Manifest {
         toml::from_str(&text).with_context(|| format!("{} is no manifest", path.display()))
     }
 
-    /// The groups to build, checked against the manifest.
+    /// The groups to build: the default ones and `more`, except `fewer`.
     ///
     /// # Errors
-    /// When a group is not there, or is `tools`, which is no part of an image.
-    pub fn choose_groups(&self, more: &[String]) -> Result<Vec<String>> {
-        let mut groups = self.image.default_groups.clone();
-        for group in more {
+    /// When a group is not there, or is `tools`, which is no part of an image, or when `base` is to be left out.
+    pub fn choose_groups(&self, more: &[String], fewer: &[String]) -> Result<Vec<String>> {
+        for group in more.iter().chain(fewer) {
             if !self.groups.contains_key(group) || group == "tools" {
                 let known: Vec<&str> = self
                     .groups
@@ -229,11 +240,42 @@ impl Manifest {
                     known.join(", ")
                 );
             }
-            if !groups.contains(group) {
+        }
+        if fewer.iter().any(|group| group == "base") {
+            bail!("group base is every image's: only others can be left out");
+        }
+        let mut groups = Vec::new();
+        for group in self.image.default_groups.iter().chain(more) {
+            if !groups.contains(group) && !fewer.contains(group) {
                 groups.push(group.clone());
             }
         }
         Ok(groups)
+    }
+
+    /// Units and files of groups that are not built.
+    pub fn left_out<'a>(
+        &'a self,
+        groups: &'a [String],
+    ) -> impl Iterator<Item = (&'a [String], &'a [String])> {
+        self.groups
+            .iter()
+            .filter(|(name, _)| !groups.contains(name))
+            .map(|(_, group)| (group.units.as_slice(), group.files.as_slice()))
+    }
+
+    /// Which units start in an image of these groups.
+    #[must_use]
+    pub fn units_of(&self, groups: &[String]) -> Units {
+        let mut units = self.units.clone();
+        for group in groups.iter().filter_map(|name| self.groups.get(name)) {
+            units.enabled.extend(group.enabled.iter().cloned());
+            for (unit, wants) in &group.wants {
+                let all = units.wants.entry(unit.clone()).or_default();
+                all.extend(wants.iter().cloned());
+            }
+        }
+        units
     }
 }
 
@@ -269,5 +311,64 @@ impl Sources {
     #[must_use]
     pub fn image(&self, name: &str) -> PathBuf {
         self.root.join("image").join(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest() -> Manifest {
+        let root = Sources::find(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+        Manifest::read(&root.image("manifest.toml")).unwrap()
+    }
+
+    #[test]
+    fn docker_is_in_the_image_unless_it_is_left_out() {
+        let manifest = manifest();
+        let none: &[String] = &[];
+        assert_eq!(
+            manifest.choose_groups(none, none).unwrap(),
+            ["base", "docker"]
+        );
+        let without = manifest.choose_groups(none, &["docker".into()]).unwrap();
+        assert_eq!(without, ["base"]);
+        let enabled = |groups: &[String]| manifest.units_of(groups).enabled;
+        let socket = "docker.socket".to_owned();
+        assert!(enabled(&["base".into(), "docker".into()]).contains(&socket));
+        assert!(!enabled(&without).contains(&socket));
+        assert!(
+            manifest
+                .left_out(&without)
+                .any(|(units, _)| units.contains(&socket))
+        );
+    }
+
+    #[test]
+    fn a_group_that_is_not_there_or_must_stay_is_refused() {
+        let manifest = manifest();
+        for (more, fewer, says) in [
+            (
+                vec!["dokcer".to_owned()],
+                vec![],
+                "no package group \"dokcer\"",
+            ),
+            (
+                vec![],
+                vec!["tools".to_owned()],
+                "no package group \"tools\"",
+            ),
+            (
+                vec![],
+                vec!["base".to_owned()],
+                "group base is every image's",
+            ),
+        ] {
+            let error = manifest
+                .choose_groups(&more, &fewer)
+                .unwrap_err()
+                .to_string();
+            assert!(error.starts_with(says), "{error}");
+        }
     }
 }

@@ -31,6 +31,8 @@ pub struct Options {
     pub cache: Cache,
     /// Package groups beside the default ones.
     pub with: Vec<String>,
+    /// Default groups that are left out.
+    pub without: Vec<String>,
     /// The qcow2 image.
     pub output: PathBuf,
     /// The raw disk too, when wanted.
@@ -153,7 +155,7 @@ impl<'a> Build<'a> {
         let manifest_path = options.sources.image("manifest.toml");
         let manifest = Manifest::read(&manifest_path)?;
         let manifest_text = fs::read_to_string(&manifest_path)?;
-        let groups = manifest.choose_groups(&options.with)?;
+        let groups = manifest.choose_groups(&options.with, &options.without)?;
         let lock_path = options.sources.image("packages.lock");
         let text = fs::read_to_string(&lock_path).with_context(|| {
             format!(
@@ -338,6 +340,7 @@ impl<'a> Build<'a> {
             .collect();
         let mut key = Key::new()
             .add("manifest", &self.manifest_text)
+            .add("groups", self.groups.join(" "))
             .add("kernel", kernel.key.text())
             .add_folder(&sources.image("rootfs"))?
             .add_folder(&sources.image("units"))?
@@ -379,7 +382,19 @@ impl<'a> Build<'a> {
         step.note("merge");
         let mut root = merge::merge(&opened, &manifest.drop)?;
         drop(opened);
-        overlay::lay(&overlay::read(&sources.image("rootfs"))?, &mut root, "");
+        let mut files = overlay::read(&sources.image("rootfs"))?;
+        let mut shipped = overlay::read(&sources.image("units"))?;
+        for (units, paths) in manifest.left_out(&self.groups) {
+            for (tree, paths) in [(&mut shipped, units), (&mut files, paths)] {
+                for path in paths {
+                    anyhow::ensure!(
+                        tree.remove(path),
+                        "manifest [groups]: there is no {path} to leave out"
+                    );
+                }
+            }
+        }
+        overlay::lay(&files, &mut root, "");
         step.note("fix-ups");
         fixups::apply(&mut root, manifest)?;
         tar::read(
@@ -391,11 +406,7 @@ impl<'a> Build<'a> {
                 Ok(())
             },
         )?;
-        units::install(
-            &mut root,
-            &overlay::read(&sources.image("units"))?,
-            &manifest.units,
-        )?;
+        units::install(&mut root, &shipped, &manifest.units_of(&self.groups))?;
         programs::install(&mut root, &manifest.programs, built)?;
         overlay::set_attributes(&mut root, &manifest.attributes)?;
         root.prune_empty("usr/share");

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 
 use image_builder::cache::Cache;
 use image_builder::manifest::{Manifest, Sources};
-use image_builder::tools::run;
+use image_builder::tools::{Tools, run};
 use image_builder::{lock, merge, stages};
 
 const SECTOR: u64 = 512;
@@ -72,6 +72,7 @@ fn options(folder: &Path) -> stages::Options {
         sources: sources(),
         cache: Cache::open(None).unwrap(),
         with: vec![],
+        without: vec![],
         output: folder.join("garboard.qcow2"),
         raw: Some(folder.join("disk.raw")),
         programs: Some(stand_ins(folder)),
@@ -108,6 +109,18 @@ fn cut(raw: &Path, label: &str, to: &Path) {
     fs::write(to, bytes).unwrap();
 }
 
+/// Takes the first slot out of `disk.raw`, and its files out of it, into `usr`.
+fn extract_usr(tools: &Tools, folder: &Path) {
+    let slot = folder.join("usr.erofs");
+    cut(&folder.join("disk.raw"), "USR-A", &slot);
+    let mut extract = tools.command("fsck.erofs", 0).unwrap();
+    extract
+        .arg(format!("--extract={}", folder.join("usr").display()))
+        .arg("--no-preserve")
+        .arg(slot);
+    run(&mut extract).unwrap();
+}
+
 /// Built once for all tests of this file that share a process, always in the same folder: a static value is
 /// never dropped, so that a temporary one would stay, with two gigabytes in it.
 fn image() -> &'static Image {
@@ -124,15 +137,9 @@ fn image() -> &'static Image {
         stages::build(&options).unwrap();
         let tools = stages::tools(&options).unwrap();
         let at = |name: &str| folder.join(name);
-        cut(&at("disk.raw"), "USR-A", &at("usr.erofs"));
         cut(&at("disk.raw"), "ROOT", &at("root.ext4"));
         cut(&at("disk.raw"), "ESP", &at("esp.fat"));
-        let mut extract = tools.command("fsck.erofs", 0).unwrap();
-        extract
-            .arg(format!("--extract={}", at("usr").display()))
-            .arg("--no-preserve")
-            .arg(at("usr.erofs"));
-        run(&mut extract).unwrap();
+        extract_usr(&tools, &folder);
         fs::create_dir(at("root")).unwrap();
         let mut dump = tools.command("debugfs", 0).unwrap();
         run(dump
@@ -229,7 +236,92 @@ fn i14_the_package_database_is_the_lock() {
 #[test]
 fn i16_the_compressed_image_is_small() {
     let size = fs::metadata(image().qcow2()).unwrap().len();
+    assert!(size <= 170_000_000, "{size} bytes");
+}
+
+#[test]
+fn i16_an_image_without_docker_is_smaller_and_has_none_of_its_units() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(folder.path());
+    options.without = vec!["docker".into()];
+    stages::build(&options).unwrap();
+    let size = fs::metadata(&options.output).unwrap().len();
     assert!(size <= 90_000_000, "{size} bytes");
+    extract_usr(&stages::tools(&options).unwrap(), folder.path());
+    let usr = folder.path().join("usr");
+    assert!(usr.join("lib/systemd/system/sshd.service").exists());
+    for absent in [
+        "sbin/dockerd",
+        "bin/docker",
+        "lib/systemd/system/docker.service",
+        "lib/systemd/system/docker.socket",
+        "lib/systemd/system/multi-user.target.wants/docker-restart.service",
+        "lib/sysctl.d/50-docker.conf",
+    ] {
+        assert!(fs::symlink_metadata(usr.join(absent)).is_err(), "{absent}");
+    }
+}
+
+#[test]
+fn docker_is_complete_starts_by_its_socket_and_brings_nothing_that_is_not_used() {
+    for name in [
+        "sbin/dockerd",
+        "bin/docker",
+        "bin/containerd",
+        "bin/containerd-shim-runc-v2",
+        "sbin/runc",
+        "bin/docker-init",
+        "sbin/docker-proxy",
+        "sbin/iptables",
+        "sbin/modprobe",
+    ] {
+        let path = fs::canonicalize(image().path(&format!("usr/{name}")));
+        assert!(path.is_ok_and(|path| path.is_file()), "{name}");
+    }
+    for absent in [
+        "bin/ctr",
+        "bin/containerd-shim",
+        "bin/containerd-shim-runc-v1",
+        "bin/containerd-stress",
+        "libexec/docker/cli-plugins",
+        "lib/systemd/system/containerd.service",
+        "share/bash-completion",
+    ] {
+        assert!(!image().exists(&format!("usr/{absent}")), "{absent}");
+    }
+    assert!(image().exists("etc/systemd/system/sockets.target.wants/docker.socket"));
+    assert!(!image().exists("etc/systemd/system/multi-user.target.wants/docker.service"));
+    let modules = image().text(&format!("usr/lib/modules/{}/modules.dep", release()));
+    for module in [
+        "overlay",
+        "bridge",
+        "br_netfilter",
+        "veth",
+        "nf_tables",
+        "nft_compat",
+        "nft_chain_nat",
+        "nf_conntrack_netlink",
+        "xt_addrtype",
+        "xt_conntrack",
+        "xt_MASQUERADE",
+        "xt_nat",
+        "xt_tcpudp",
+        "xfrm_user",
+    ] {
+        assert!(modules.contains(&format!("/{module}.ko")), "{module}");
+    }
+}
+
+/// The kernel's release: the one folder of modules.
+fn release() -> String {
+    let mut folders = fs::read_dir(image().path("usr/lib/modules")).unwrap();
+    folders
+        .next()
+        .unwrap()
+        .unwrap()
+        .file_name()
+        .into_string()
+        .unwrap()
 }
 
 #[test]
@@ -312,12 +404,10 @@ fn ssh_serves_by_a_daemon_and_the_socket_is_shipped_disabled() {
     assert!(image().exists("etc/systemd/system/multi-user.target.wants/sshd.service"));
     assert!(!image().exists("etc/systemd/system/sockets.target.wants/sshd.socket"));
     assert!(!image().exists("etc/systemd/system/multi-user.target.wants/etcd2.service"));
-    for absent in ["fleet.service", "docker.service"] {
-        assert!(
-            !image().exists(&format!("{units}/{absent}")),
-            "{absent} would be a stub"
-        );
-    }
+    assert!(
+        !image().exists(&format!("{units}/fleet.service")),
+        "it would be a stub"
+    );
     assert!(
         image()
             .text("usr/lib/systemd/system-preset/99-default.preset")
