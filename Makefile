@@ -99,8 +99,9 @@ init-compliance:
 	UNDER_TEST=$(UNDER_TEST) $(call run_tests,-p system-tests --test compliance) init::
 
 bench: deps-test image ## print measurements as ratios
-	cargo build --locked --release -p etcd2
+	cargo build --locked --release -p etcd2 -p flanneld
 	cargo run --locked --release -p system-tests --bin bench-etcd
+	cargo run --locked --release -p system-tests --bin bench-flannel
 	cargo run --locked --release -p system-tests --bin bench -- --image $(IMAGE)
 
 fuzz: ## feed a parser with noise: TARGET=unit_file TIME=300 (tests/fuzz/README.md lists the targets)

@@ -115,6 +115,23 @@ impl Lab {
             .enter(|| inside(&mut Http::connect(port).expect("etcd answers")))
     }
 
+    /// etcd's port on its own loopback.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.etcd.port
+    }
+
+    /// A connection to a port where etcd is, to be used anywhere.
+    ///
+    /// # Panics
+    /// When nobody listens.
+    #[must_use]
+    pub fn talk_to(&self, port: u16) -> Http {
+        self.switch
+            .namespace
+            .enter(|| Http::connect(port).expect("etcd answers"))
+    }
+
     /// Writes the configuration.
     pub fn configure(&self, json: &str) {
         self.ask("PUT", "/config", &format!("value={}", encode(json)));

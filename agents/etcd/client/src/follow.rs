@@ -124,3 +124,6 @@ fn files(node: Node) -> Vec<Node> {
         vec![node]
     }
 }
+
+#[cfg(test)]
+mod tests;

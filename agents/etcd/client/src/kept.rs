@@ -197,21 +197,4 @@ fn renew_after(left: Duration, margin: Duration) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::renew_after;
-
-    #[test]
-    fn a_lease_is_renewed_a_margin_before_its_end_or_at_its_half() {
-        let seconds = Duration::from_secs;
-        for (left, margin, wait) in [
-            (86_400, 3600, 82_800),
-            (3600, 3600, 1800),
-            (500, 3600, 250),
-            (30, 10, 20),
-        ] {
-            assert_eq!(renew_after(seconds(left), seconds(margin)), seconds(wait));
-        }
-    }
-}
+mod tests;

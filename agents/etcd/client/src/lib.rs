@@ -23,6 +23,8 @@ mod kept;
 mod keys;
 mod members;
 mod pause;
+#[cfg(test)]
+mod script;
 mod watch;
 
 pub use client::{Client, Timeouts};
