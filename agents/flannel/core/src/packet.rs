@@ -29,11 +29,15 @@ pub enum Verdict {
 }
 
 impl Peers {
-    /// From the leases of the other machines, of whatever backend.
+    /// From the leases of the other machines, of whatever backend. A second lease with our own
+    /// address would send packets in circles.
     #[must_use]
-    pub fn new(leases: &Leases, own_key: &str) -> Peers {
+    pub fn new(leases: &Leases, own_key: &str, own_ip: Ipv4Addr) -> Peers {
         let mut peers = Peers::default();
-        for (subnet, record) in leases.peers(own_key) {
+        let others = leases
+            .peers(own_key)
+            .filter(|(_, record)| record.public_ip != own_ip);
+        for (subnet, record) in others {
             peers.insert(subnet, record.public_ip);
         }
         peers.tables.sort_by_key(|(len, _)| std::cmp::Reverse(*len));
@@ -179,7 +183,8 @@ mod tests {
             1,
         );
         leases.put("10.1.7.0-26", r#"{"PublicIP":"192.0.2.3"}"#, None, 1);
-        Peers::new(&leases, "10.1.5.0-24")
+        leases.put("10.1.8.0-24", r#"{"PublicIP":"192.0.2.1"}"#, None, 1);
+        Peers::new(&leases, "10.1.5.0-24", [192, 0, 2, 1].into())
     }
 
     const US: std::net::Ipv4Addr = std::net::Ipv4Addr::new(10, 1, 5, 0);
@@ -241,6 +246,11 @@ mod tests {
     fn machines_are_known_by_their_addresses() {
         assert!(peers().knows([192, 0, 2, 3].into()));
         assert!(!peers().knows([192, 0, 2, 1].into()), "ourselves");
+        assert_eq!(
+            peers().find([10, 1, 8, 1].into()),
+            None,
+            "our own second lease"
+        );
     }
 
     proptest! {

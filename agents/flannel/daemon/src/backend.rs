@@ -199,9 +199,9 @@ impl Device {
     }
 
     /// Tells a backend that carries packets itself who is where.
-    pub(crate) fn tell(&self, leases: &Leases, own_key: &str) {
+    pub(crate) fn tell(&self, leases: &Leases, own_key: &str, own_ip: Ipv4Addr) {
         if let Device::Udp { proxy, .. } = self {
-            proxy.set_peers(Peers::new(leases, own_key));
+            proxy.set_peers(Peers::new(leases, own_key, own_ip));
         }
     }
 

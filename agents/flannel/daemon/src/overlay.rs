@@ -71,7 +71,7 @@ impl Overlay {
 
     /// After a change of the leases: only what differs is touched.
     pub(crate) async fn leases_changed(&mut self) {
-        self.device.tell(&self.leases, &self.own_key);
+        self.device.tell(&self.leases, &self.own_key, self.own_ip);
         if self.device.direct_routing() {
             let unknown: Vec<Ipv4Addr> = self
                 .peers()
