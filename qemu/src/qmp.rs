@@ -18,6 +18,8 @@ pub(crate) struct Event {
     pub name: String,
     /// What comes with it.
     pub data: Value,
+    /// When it came.
+    pub at: Instant,
 }
 
 /// A connection to one QEMU.
@@ -65,6 +67,7 @@ impl Qmp {
                     let event = Event {
                         name: name.to_owned(),
                         data,
+                        at: Instant::now(),
                     };
                     kept.lock()
                         .unwrap_or_else(PoisonError::into_inner)

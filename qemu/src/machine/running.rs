@@ -22,6 +22,24 @@ use crate::qmp::Qmp;
 use crate::ssh::Ssh;
 use crate::{process, spawn};
 
+/// Resets closer than this are one.
+const TOGETHER: Duration = Duration::from_secs(3);
+/// By then what a kernel said before its reset is in the console's file.
+const SETTLED: Duration = Duration::from_secs(1);
+
+/// The first of each row of moments that lie less than `together` apart.
+fn starts(moments: impl Iterator<Item = Instant>, together: Duration) -> Vec<Instant> {
+    let mut starts = Vec::new();
+    let mut last: Option<Instant> = None;
+    for moment in moments {
+        if last.is_none_or(|last| moment.duration_since(last) >= together) {
+            starts.push(moment);
+        }
+        last = Some(moment);
+    }
+    starts
+}
+
 /// How long to wait: by what QEMU has used, because the same boot takes three times as long on a busy host, and by the
 /// clock for a guest that does nothing.
 #[derive(Clone, Copy, Debug)]
@@ -325,7 +343,10 @@ impl Machine {
             event.name == "RESET"
                 && event.data.get("reason").and_then(Value::as_str) == Some("guest-reset")
         });
-        if resets.count() > said {
+        // The firmware resets again until it believes it: what comes together is one reset. And the last
+        // words of the kernel may reach the file after the event.
+        let begun = starts(resets.map(|event| event.at), TOGETHER);
+        if begun.len() > said && begun.last().is_some_and(|at| at.elapsed() > SETTLED) {
             return Some(Ending::TripleFault);
         }
         let stopped = events.iter().any(|event| event.name == "STOP")
@@ -597,4 +618,22 @@ fn connect(
             _ => error,
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::starts;
+
+    #[test]
+    fn resets_that_come_together_are_one() {
+        let begun = Instant::now();
+        let at = |tenths: u64| begun + Duration::from_millis(tenths * 100);
+        let rows = starts(
+            [at(0), at(1), at(3), at(60)].into_iter(),
+            Duration::from_secs(3),
+        );
+        assert_eq!(rows, [at(0), at(60)]);
+    }
 }
