@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use init_api::{JobMode, JobType, ServiceResult, ServiceState, Signal};
+use init_api::{JobMode, JobState, JobType, ServiceResult, ServiceState, Signal};
 use unit_file::{ExitStatusSet, Restart, RestartMode, ServiceConfig};
 
 use super::Service;
@@ -133,6 +133,21 @@ impl Engine {
                 format!("{name}: Failed to schedule restart job: {error}"),
             );
             self.service_enter_dead(id, ServiceResult::Resources, false);
+        } else {
+            self.service_begin_job_again(id);
+        }
+    }
+
+    /// The start job that the run before belonged to is still there when nobody was told of the
+    /// failure (`RestartMode=direct`), and it thinks that it has done its part.
+    fn service_begin_job_again(&mut self, id: UnitId) {
+        let Some(job) = self.units[id].job.and_then(|job| self.jobs.get_mut(&job)) else {
+            return;
+        };
+        if job.state == JobState::Running {
+            job.state = JobState::Waiting;
+            let job = job.id;
+            self.schedule(job);
         }
     }
 }

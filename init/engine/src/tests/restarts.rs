@@ -128,6 +128,46 @@ fn restart_mode_direct_tells_nobody_of_the_failure() {
 }
 
 #[test]
+fn who_waits_for_a_start_that_fails_gets_the_next_try_of_restart_mode_direct() {
+    for broken in ["before", "main"] {
+        let mut bench = Bench::new(
+            "=== a.service
+            [Service]
+            Type=notify
+            Restart=always
+            RestartMode=direct
+            ExecStartPre=/bin/pre
+            ExecStart=/bin/a
+            === b.service
+            [Unit]
+            Requires=a.service
+            After=a.service
+            [Service]
+            ExecStart=/bin/b",
+        );
+        bench.start("b.service");
+        if broken == "before" {
+            bench.control_ends("a.service", BAD);
+        } else {
+            bench.control_ends("a.service", OK);
+            bench.main_ends("a.service", BAD);
+        }
+        assert_eq!(bench.state("a.service"), "activating (auto-restart)");
+        assert_eq!(bench.state("b.service"), "inactive (dead)");
+        bench.pass(SECOND);
+        assert_eq!(
+            bench.state("a.service"),
+            "activating (start-pre)",
+            "{broken}"
+        );
+        bench.control_ends("a.service", OK);
+        bench.notify("a.service", "READY=1");
+        assert_eq!(bench.state("a.service"), "active (running)", "{broken}");
+        assert_eq!(bench.state("b.service"), "active (running)", "{broken}");
+    }
+}
+
+#[test]
 fn restart_mode_debug_tells_the_processes_after_a_failure_until_the_service_is_stopped() {
     let mut bench = Bench::new(
         "=== a.service
