@@ -376,7 +376,7 @@ impl Daemon {
                 continue;
             }
             fields.push(field("_TRANSPORT", b"journal"));
-            self.trusted(fields, arrived.pid, arrived.uid, arrived.gid, None);
+            self.trusted(fields, arrived.pid, arrived.uid, arrived.gid, None, None);
         }
     }
 
@@ -389,7 +389,7 @@ impl Daemon {
             };
             let mut fields = message::syslog(&arrived.bytes);
             fields.push(field("_TRANSPORT", b"syslog"));
-            self.trusted(fields, arrived.pid, arrived.uid, arrived.gid, None);
+            self.trusted(fields, arrived.pid, arrived.uid, arrived.gid, None, None);
         }
     }
 
@@ -432,6 +432,7 @@ impl Daemon {
                 continue;
             }
             let (lines, open) = stream.read();
+            stream.learn_run();
             for line in lines {
                 self.stream_line(&stream, &line);
             }
@@ -484,6 +485,7 @@ impl Daemon {
             line.uid,
             line.gid,
             Some(&head.unit).filter(|unit| !unit.is_empty()).cloned(),
+            stream.run.clone(),
         );
     }
 
@@ -495,6 +497,7 @@ impl Daemon {
         uid: Option<u32>,
         gid: Option<u32>,
         unit: Option<String>,
+        run: Option<Vec<u8>>,
     ) {
         let now = init_sys::clock::monotonic();
         let pid = pid.filter(|pid| *pid > 0);
@@ -523,7 +526,7 @@ impl Daemon {
         }
         fields.extend(sender.fields);
         if let Some(unit) = unit {
-            fields.extend(invocation_of(&unit));
+            fields.extend(run.or_else(|| invocation_of(&unit)));
             fields.push(field("_SYSTEMD_UNIT", unit.as_bytes()));
         }
         self.store(fields);

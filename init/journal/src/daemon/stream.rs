@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use super::message::StreamHead;
+use super::sender::invocation_of;
 
 /// A longer line is cut here and goes on in the next entry.
 pub(crate) const LINE_MAX: usize = 48 * 1024;
@@ -38,6 +39,9 @@ pub(crate) struct Stream {
     /// The user who connected, as the kernel vouches.
     owner: Option<u32>,
     kept: Option<PathBuf>,
+    /// The field with the id of the unit's run that the stream belongs to: learned once, because the unit may be in its
+    /// next run, or forgotten, when the last lines are read.
+    pub(crate) run: Option<Vec<u8>>,
 }
 
 impl Stream {
@@ -56,6 +60,15 @@ impl Stream {
             owner: writer.1,
             writer,
             kept: None,
+            run: None,
+        }
+    }
+
+    /// Looks up the run, as soon as it is known whose stream this is.
+    pub(crate) fn learn_run(&mut self) {
+        let unit = self.head.as_ref().map(|head| head.unit.as_str());
+        if let (None, Some(unit)) = (&self.run, unit.filter(|unit| !unit.is_empty())) {
+            self.run = invocation_of(unit);
         }
     }
 

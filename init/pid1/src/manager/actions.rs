@@ -10,7 +10,9 @@ use init_sys::signals;
 use unit_engine::{Action, Event, MachineAction, Spawn, Target};
 use unit_file::UnitConfig;
 
-use super::{Finish, Manager, OpenSockets, Outgoing, Source, now, paths, sockets, spawner};
+use super::{
+    Finish, Manager, OpenSockets, Outgoing, Source, invocation, now, paths, sockets, spawner,
+};
 use crate::say::{self, Level};
 
 /// Messages that wait for the bus at most.
@@ -128,8 +130,11 @@ impl Manager {
                 self.outgoing
                     .push_back(Outgoing::Engine(Action::StartupFinished));
             }
+            Action::UnitRemoved { unit } => {
+                invocation::withdraw(&unit);
+                self.tell(Action::UnitRemoved { unit });
+            }
             told @ (Action::UnitNew { .. }
-            | Action::UnitRemoved { .. }
             | Action::UnitChanged { .. }
             | Action::JobNew { .. }
             | Action::JobRemoved { .. }
@@ -165,7 +170,17 @@ impl Manager {
         }
     }
 
+    /// A unit whose processes will write to the journal has a new run.
+    fn publish_invocation(&self, unit: &str) {
+        let id = self.engine.unit(unit).map_or(0, |unit| unit.invocation());
+        if id != 0 {
+            // Without the link the journal's entries only lack a field, and the unit starts all the same.
+            let _ = invocation::publish(unit, id);
+        }
+    }
+
     fn spawn(&mut self, spawn: &Spawn) -> Event {
+        self.publish_invocation(&spawn.unit);
         let block = self.engine.environment();
         let manager = block
             .iter()
@@ -254,6 +269,7 @@ impl Manager {
     }
 
     fn attach(&mut self, unit: &str, path: &str, pids: &[u32]) {
+        self.publish_invocation(unit);
         let _ = self.world.cgroups.tree().create(path);
         for pid in pids {
             let Ok(pid) = i32::try_from(*pid) else {

@@ -9,6 +9,7 @@ pub(crate) mod cgroups;
 pub(crate) mod devices;
 pub(crate) mod facts;
 mod fds;
+mod invocation;
 mod journal;
 mod notify;
 mod paths;

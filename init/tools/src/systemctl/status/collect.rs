@@ -99,12 +99,17 @@ pub(super) fn processes(cx: &mut Context, unit: &str) -> Vec<tree::Process> {
         .collect()
 }
 
-/// When the unit's present life began, in microseconds since 1970: older log lines are not shown.
+/// When the unit's present life began, in microseconds since 1970: older log lines are not shown. Of a unit that failed
+/// it is the last start that was really tried, because what gave up is the wait for the next one, and the words that
+/// tell why stand before that.
 fn since(props: &Props) -> Option<u64> {
+    let exit = props.time("InactiveExitTimestamp");
     match props.text("ActiveState") {
-        "inactive" | "failed" | "active" | "reloading" | "activating" | "deactivating" => {
-            props.time("InactiveExitTimestamp")
-        }
+        "failed" => exit.map(|exit| {
+            let tried = props.time("ConditionTimestamp");
+            tried.map_or(exit, |tried| tried.min(exit))
+        }),
+        "inactive" | "active" | "reloading" | "activating" | "deactivating" => exit,
         _ => None,
     }
 }
