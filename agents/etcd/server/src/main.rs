@@ -115,7 +115,8 @@ fn start_log(values: &Values) {
     } else {
         "info"
     };
-    let filter = tracing_subscriber::EnvFilter::new(format!("{level},openraft=warn"));
+    // Of a member that is away raft warns with each heartbeat; we say it once (raft/network.rs).
+    let filter = tracing_subscriber::EnvFilter::new(format!("{level},openraft=error"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

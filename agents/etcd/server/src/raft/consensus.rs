@@ -337,6 +337,14 @@ impl Consensus {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if seen.is_none_or(|(known, _)| Some(known) != leader) {
+            match leader {
+                Some(leader) => {
+                    let (leader, term) = (format_args!("{leader:x}"), self.term());
+                    tracing::info!(%leader, term, "there is a leader");
+                }
+                None if seen.is_some() => tracing::warn!("there is no leader any more"),
+                None => {}
+            }
             *seen = leader.map(|leader| (leader, std::time::Instant::now()));
         }
         (leader, seen.map(|(_, since)| since))

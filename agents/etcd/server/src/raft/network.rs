@@ -47,6 +47,29 @@ pub(crate) struct Latencies {
     maximum: f64,
     sum: f64,
     squares: f64,
+    silence: Silence,
+}
+
+/// Failed appends in a row: since when, and how many.
+#[derive(Debug, Clone, Copy, Default)]
+struct Silence(Option<(Instant, u32)>);
+
+/// So many failed appends are a member that is away.
+const AWAY: u32 = 3;
+
+impl Silence {
+    /// An append has failed; true when the member counts as away from now on.
+    fn lasts(&mut self, now: Instant) -> bool {
+        let (_, count) = self.0.get_or_insert((now, 0));
+        *count = count.saturating_add(1);
+        *count == AWAY
+    }
+
+    /// An answer came; for how long the member was away, if it was.
+    fn ends(&mut self, now: Instant) -> Option<Duration> {
+        let (since, count) = self.0.take()?;
+        (count >= AWAY).then(|| now.saturating_duration_since(since))
+    }
 }
 
 impl Latencies {
@@ -217,9 +240,20 @@ impl Target {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
             let of_target = all.entry(self.id).or_default();
+            let member = format_args!("{:x}", self.id);
             match &called {
-                Ok(_) => of_target.add(begin.elapsed()),
-                Err(_) => of_target.fail += 1,
+                Ok(_) => {
+                    of_target.add(begin.elapsed());
+                    if let Some(away) = of_target.silence.ends(Instant::now()) {
+                        tracing::info!(%member, ?away, "member answers again");
+                    }
+                }
+                Err(error) => {
+                    of_target.fail += 1;
+                    if of_target.silence.lasts(begin) {
+                        tracing::warn!(%member, %error, "member does not answer, asking it again and again");
+                    }
+                }
             }
         }
         let answer = called.map_err(|error| self.error(&error, action, within))?;
@@ -340,4 +374,25 @@ pub(crate) fn split_snapshot(
     let snapshot = Arc::new(from.bytes()?.to_vec());
     from.end()?;
     Ok((vote, openraft::Snapshot { meta, snapshot }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_that_is_away_is_told_once_and_so_is_its_return() {
+        let (mut silence, begin) = (Silence::default(), Instant::now());
+        let told: Vec<bool> = (0..5).map(|_| silence.lasts(begin)).collect();
+        assert_eq!(told, [false, false, true, false, false]);
+        let later = begin + Duration::from_secs(9);
+        assert_eq!(silence.ends(later), Some(Duration::from_secs(9)));
+        assert_eq!(silence.ends(later), None, "told already");
+        assert!(!silence.lasts(begin));
+        assert_eq!(
+            silence.ends(later),
+            None,
+            "one answer that is late says nothing"
+        );
+    }
 }
