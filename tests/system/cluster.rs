@@ -5,6 +5,7 @@ use system_tests::vm;
 
 use crate::checks::Checks;
 use crate::ok;
+use crate::stage;
 
 #[test]
 fn three_machines_of_the_tutorial_find_each_other() {
@@ -33,6 +34,7 @@ fn three_machines_of_the_tutorial_find_each_other() {
         }
         checks.finish();
     }
+    stage::services(&cluster);
     one_writes_and_all_read(&cluster);
     one_is_killed_and_comes_back(&cluster);
 }

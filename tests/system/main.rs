@@ -9,6 +9,7 @@ mod docker;
 mod drive;
 mod harness;
 mod metadata;
+mod stage;
 mod trouble;
 mod tutorial;
 
