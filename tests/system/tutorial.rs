@@ -51,7 +51,10 @@ fn first_day(checks: &mut Checks<'_>) {
     checks.has("ip route", "default via 192.168.50.1 dev eth0");
     checks.has("ip route get 169.254.169.254", "via 192.168.50.1");
     checks.has("cat /etc/resolv.conf", "nameserver 192.168.50.1");
-    checks.is("getent hosts coreos | awk '{print $1}'", "127.0.1.1");
+    checks.is(
+        "getent ahostsv4 coreos | awk '{print $1; exit}'",
+        "127.0.1.1",
+    );
 }
 
 /// Disks, file systems, kernel.
