@@ -17,6 +17,8 @@ use qemu_harness::accel::Accel;
     qemu-cluster up cluster.yaml\n  \
     qemu-cluster ssh node2\n  \
     qemu-cluster ssh node1 -- etcdctl cluster-health\n  \
+    qemu-cluster cut node1 && qemu-cluster heal\n  \
+    qemu-cluster cut node1 node2 --delay 50 --loss 0.02\n  \
     qemu-cluster kill node3 && qemu-cluster start node3\n  \
     qemu-cluster logs node1 -u etcd2 -f\n  \
     qemu-cluster down"
@@ -84,13 +86,44 @@ pub(crate) enum What {
         #[arg(short, long)]
         follow: bool,
     },
-    /// Takes the power from a node; its disk stays
+    /// Takes the power from nodes; with own disks what they have not flushed is lost
     Kill {
         #[command(flatten)]
         which: Which,
         /// Names or numbers of the nodes
         #[arg(required = true)]
         nodes: Vec<String>,
+    },
+    /// Cuts nodes off: each from each other, or with one name from all; ssh still works
+    Cut {
+        #[command(flatten)]
+        which: Which,
+        /// Names or numbers of the nodes
+        #[arg(required = true)]
+        nodes: Vec<String>,
+        /// Only from the first to the others
+        #[arg(long)]
+        one_way: bool,
+        /// Do not cut, but let each frame come that many milliseconds later
+        #[arg(long, value_name = "MS")]
+        delay: Option<u64>,
+        /// And up to so many milliseconds more
+        #[arg(long, value_name = "MS", requires = "delay")]
+        jitter: Option<u64>,
+        /// Do not cut, but lose that part of the frames: 0.1 is every tenth
+        #[arg(long, value_name = "PART")]
+        loss: Option<f64>,
+        /// Do not cut, but let through so many kilobytes a second
+        #[arg(long, value_name = "KB")]
+        rate: Option<u64>,
+        /// Where the dice begin
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
+    /// Forgets all cuts, delays and losses
+    Heal {
+        #[command(flatten)]
+        which: Which,
     },
     /// Starts a node again that has ended
     Start {
@@ -105,6 +138,11 @@ pub(crate) enum What {
         which: Which,
         /// Its name; node4 after node3
         node: Option<String>,
+    },
+    /// Writes the images that `up --registry` serves, as files for `docker load`
+    Images {
+        /// The folder
+        folder: PathBuf,
     },
     /// Prints what a shell needs to complete the words of a command line
     Completion {
@@ -150,10 +188,14 @@ impl Which {
 
 /// What `up` makes. Options win over the cluster file.
 #[derive(Clone, Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one flag of the command line"
+)]
 pub(crate) struct Up {
     #[command(flatten)]
     pub(crate) which: Which,
-    /// A cluster file (YAML): image, user-data, etcd2, memory, uefi, config-drive, mtu, icount, nodes; of each node
+    /// A cluster file (YAML): image, user-data, etcd2, memory, uefi, config-drive, mtu, icount, own-disks, nodes; of each node
     /// name, hostname, id, mac, address, public-address, memory, user-data
     pub(crate) file: Option<PathBuf>,
     /// How many nodes, instead of those of the file
@@ -178,6 +220,15 @@ pub(crate) struct Up {
     /// Our etcd2, run on this host as the discovery service
     #[arg(long, env = "GARBOARD_ETCD2")]
     pub(crate) etcd2: Option<PathBuf>,
+    /// Serve images for Docker: busybox, redis, coreos/apache and toolbox, made from this host's packages
+    #[arg(long)]
+    pub(crate) registry: bool,
+    /// Serve these images too: a file of `docker save`, or a folder of such
+    #[arg(long, value_name = "PATH")]
+    pub(crate) images: Vec<PathBuf>,
+    /// Disks whose power `kill` really takes
+    #[arg(long)]
+    pub(crate) own_disks: bool,
     /// Count instructions instead of time: slower, and the same on a busy host
     #[arg(long)]
     pub(crate) icount: bool,

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use qemu_harness::Ssh;
 use qemu_harness::pause::pause;
+use qemu_harness::{Ssh, registry};
 use serde_json::{Value, json};
 
 use crate::arguments::{What, Which};
@@ -64,8 +64,24 @@ pub(crate) fn call(what: What) -> anyhow::Result<u8> {
             }
             Ok(0)
         }
+        What::Cut {
+            which,
+            nodes,
+            one_way,
+            delay,
+            jitter,
+            loss,
+            rate,
+            seed,
+        } => order(
+            &which,
+            &json!({ "order": "cut", "nodes": nodes, "one_way": one_way, "delay": delay, "jitter": jitter,
+                "loss": loss, "rate": rate, "seed": seed }),
+        ),
+        What::Heal { which } => order(&which, &json!({ "order": "heal" })),
         What::Start { which, node } => order(&which, &json!({ "order": "start", "node": node })),
         What::Add { which, node } => order(&which, &json!({ "order": "add", "node": node })),
+        What::Images { folder } => images(&folder),
         What::Run(_)
         | What::Up(_)
         | What::Supervise(_)
@@ -199,6 +215,17 @@ fn console(which: &Which, node: &str, follow: bool, text: Option<&str>) -> anyho
         }
         pause(Duration::from_millis(200));
     }
+}
+
+fn images(folder: &Path) -> anyhow::Result<u8> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    for image in registry::own_images()? {
+        let path = folder.join(format!("{}.tar", image.name().replace('/', "-")));
+        let bytes = image.save().map_err(anyhow::Error::msg)?;
+        std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        println!("{}  {}", path.display(), image.digest());
+    }
+    Ok(0)
 }
 
 fn quoted(word: &str) -> String {

@@ -87,6 +87,14 @@ pub enum HarnessError {
         /// Who holds it.
         holder: String,
     },
+    /// The harness's disk server of a machine has ended.
+    #[error(
+        "{machine}: the harness's own disk server has ended: nothing after that says anything about the guest"
+    )]
+    DiskDead {
+        /// The machine.
+        machine: String,
+    },
     /// The harness's network thread has ended.
     #[error(
         "the harness's own network has ended: nothing after that says anything about the guest"

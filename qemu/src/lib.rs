@@ -31,6 +31,7 @@ pub mod pause;
 mod places;
 mod process;
 mod qmp;
+pub mod registry;
 pub mod report;
 mod run_dir;
 mod spawn;
@@ -39,6 +40,7 @@ pub mod user_data;
 
 pub use cluster::{Cluster, ClusterSpec, NodeSpec};
 pub use console::Console;
+pub use disk::{Disk, DiskCounts, DiskFaults, PowerCut};
 pub use drive::DriveForm;
 pub use error::{Ending, HarnessError};
 pub use lab::Lab;

@@ -34,6 +34,9 @@ pub fn text(machine: &Machine) -> String {
             );
         }
     }
+    if let Some(counts) = machine.disk_counts() {
+        let _ = writeln!(text, "disk: {counts:?}");
+    }
     section(&mut text, name, "console, last lines");
     let _ = writeln!(text, "{}", machine.console().last_lines(60));
     if machine.ending().is_none() && machine.port().is_some() {

@@ -176,6 +176,18 @@ pub(crate) fn status(status: &Value) -> String {
             node["memory_kib"].as_u64().unwrap_or_default() / 1024,
         );
     }
+    for rule in status["rules"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default()
+    {
+        let (from, to, what) = (word(rule, "from"), word(rule, "to"), word(rule, "rule"));
+        let _ = writeln!(
+            text,
+            "{from} to {to}: {what} ({} frames taken)",
+            rule["taken"]
+        );
+    }
     text
 }
 

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use qemu_harness::cluster::{self, Cluster, NodeSpec, Passed};
-use qemu_harness::{HarnessError, Lab, Machine, RunDir, report};
+use qemu_harness::network::Rule;
+use qemu_harness::{HarnessError, Lab, Machine, PowerCut, RunDir, registry, report};
 use serde_json::{Value, json};
 
 use crate::arguments::Up;
@@ -27,6 +28,8 @@ struct Supervisor {
     name: String,
     /// What is known of each node's way, and where it stands now.
     ways: Mutex<BTreeMap<String, Vec<Passed>>>,
+    /// The rules that hold between nodes, in words.
+    cuts: Mutex<BTreeMap<(String, String), String>>,
     over: Sender<()>,
 }
 
@@ -73,13 +76,17 @@ pub(crate) fn supervise(arguments: &Up) -> anyhow::Result<u8> {
 }
 
 fn hold(arguments: &Up, over: Sender<()>) -> anyhow::Result<Supervisor> {
-    let spec = spec(arguments)?;
+    let mut spec = spec(arguments)?;
+    if arguments.registry {
+        spec.images.extend(registry::own_images()?);
+    }
     let folder = RunDir::take(&arguments.which.folder())?;
     let lab = Lab::in_folder(folder)?;
     Ok(Supervisor {
         cluster: Cluster::start_in(lab, spec)?,
         name: arguments.which.name.clone(),
         ways: Mutex::default(),
+        cuts: Mutex::default(),
         over,
     })
 }
@@ -151,7 +158,12 @@ impl Supervisor {
                 .over
                 .send(())
                 .context("the cluster is ending already")?,
-            "kill" => self.node(word("node"))?.kill(),
+            "kill" => drop(self.node(word("node"))?.power_cut(PowerCut::LoseAll)?),
+            "cut" => self.cut(request)?,
+            "heal" => {
+                self.cluster.heal()?;
+                self.cuts().clear();
+            }
             "start" => {
                 let node = self.node(word("node"))?;
                 if node.ending().is_none() {
@@ -180,6 +192,55 @@ impl Supervisor {
             other => return Err(anyhow!("no order {other:?} is known")),
         }
         Ok(json!({ "done": true }))
+    }
+
+    /// One name: from all others. Several: each from each other.
+    fn cut(&self, request: &Value) -> anyhow::Result<()> {
+        let names = request["nodes"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let names = names.iter().filter_map(Value::as_str);
+        let chosen = names
+            .map(|name| self.node(name))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let all = self.cluster.nodes();
+        let others: Vec<&Arc<Machine>> = match chosen.as_slice() {
+            [one] => all
+                .iter()
+                .filter(|node| node.name() != one.name())
+                .collect(),
+            _ => chosen.iter().skip(1).collect(),
+        };
+        let one_way = request["one_way"] == true;
+        let rule = rule(request);
+        let mut pairs: Vec<(&Machine, &Machine)> = Vec::new();
+        for (index, from) in chosen.iter().enumerate() {
+            let to = if index == 0 {
+                others.as_slice()
+            } else {
+                &others[index..]
+            };
+            for to in to {
+                pairs.push((from, to));
+                if !one_way {
+                    pairs.push((to, from));
+                }
+            }
+            if one_way {
+                break;
+            }
+        }
+        for (from, to) in pairs {
+            self.cluster.rule(from, to, rule)?;
+            self.cuts()
+                .insert((from.name().to_owned(), to.name().to_owned()), words(&rule));
+        }
+        Ok(())
+    }
+
+    fn cuts(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, String), String>> {
+        self.cuts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn node(&self, name: &str) -> anyhow::Result<Arc<Machine>> {
@@ -231,8 +292,22 @@ impl Supervisor {
             "key": self.cluster.lab().key(),
             "accel": self.cluster.spec().accel.word(),
             "discovery": self.cluster.discovery().map(|service| service.url()),
+            "rules": self.rules(),
             "nodes": nodes,
         })
+    }
+
+    fn rules(&self) -> Vec<Value> {
+        let cuts = self.cuts();
+        let rules = cuts.iter().filter_map(|((from, to), words)| {
+            let (one, other) = (self.cluster.node(from)?, self.cluster.node(to)?);
+            let traffic = self.cluster.traffic(&one, &other);
+            Some(
+                json!({ "from": from, "to": to, "rule": words, "passed": traffic.passed,
+                "taken": traffic.cut + traffic.lost + traffic.overrun }),
+            )
+        });
+        rules.collect()
     }
 
     /// Writes down what runs, each process with its start time, for whoever finds the folder.
@@ -270,6 +345,45 @@ impl Supervisor {
             qemu_harness::pause::pause(Duration::from_millis(50));
         }
     }
+}
+
+/// A cut, unless something milder is asked for.
+fn rule(request: &Value) -> Rule {
+    let milliseconds = |key: &str| Duration::from_millis(request[key].as_u64().unwrap_or(0));
+    let mild = ["delay", "loss", "rate"]
+        .iter()
+        .any(|key| !request[*key].is_null());
+    Rule {
+        cut: !mild,
+        delay: milliseconds("delay"),
+        jitter: milliseconds("jitter"),
+        loss: request["loss"].as_f64().unwrap_or(0.0).clamp(0.0, 1.0),
+        seed: request["seed"].as_u64().unwrap_or(0),
+        rate: request["rate"]
+            .as_u64()
+            .map(|kilobytes| kilobytes.saturating_mul(1000)),
+    }
+}
+
+fn words(rule: &Rule) -> String {
+    if rule.cut {
+        return "cut".into();
+    }
+    let mut words = Vec::new();
+    if !rule.delay.is_zero() {
+        words.push(format!(
+            "{} to {} ms later",
+            rule.delay.as_millis(),
+            (rule.delay + rule.jitter).as_millis()
+        ));
+    }
+    if rule.loss > 0.0 {
+        words.push(format!("{} lost", rule.loss));
+    }
+    if let Some(rate) = rule.rate {
+        words.push(format!("{} kB/s", rate / 1000));
+    }
+    words.join(", ")
 }
 
 fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {

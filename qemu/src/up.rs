@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use qemu_harness::accel::{self, Accel, Cache, Choice};
 use qemu_harness::cluster::{self, ClusterSpec};
 use qemu_harness::disk::boot_files;
-use qemu_harness::{DriveForm, NodeSpec};
+use qemu_harness::{DriveForm, NodeSpec, registry};
 use serde_json::Value;
 
 use crate::arguments::{Form, Up};
@@ -53,12 +53,16 @@ pub(crate) fn spec(arguments: &Up) -> anyhow::Result<ClusterSpec> {
     spec.memory = arguments.memory.unwrap_or(spec.memory);
     spec.uefi |= arguments.uefi;
     spec.icount |= arguments.icount;
+    spec.own_disks |= arguments.own_disks;
     spec.config_drive = match arguments.config_drive {
         Some(Form::Iso) => Some(DriveForm::Iso),
         Some(Form::Vfat) => Some(DriveForm::Vfat),
         None => spec.config_drive,
     };
     spec.etcd2 = spec.etcd2.or_else(|| arguments.etcd2.clone());
+    for path in &arguments.images {
+        spec.images.extend(registry::images_in(path)?);
+    }
     spec.accel = arguments
         .accel
         .map_or(Accel::Tcg, crate::arguments::Accelerator::accel);

@@ -5,6 +5,7 @@
 mod boot;
 mod checks;
 mod cluster;
+mod disk;
 mod docker;
 mod drive;
 mod harness;

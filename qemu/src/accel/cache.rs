@@ -89,13 +89,18 @@ impl Cache {
     /// The user's own.
     #[must_use]
     pub fn of_the_user() -> Cache {
+        Cache::in_folder(&Cache::folder_of_the_user())
+    }
+
+    /// Where the project keeps what can be made again.
+    pub(crate) fn folder_of_the_user() -> PathBuf {
         let home = || {
             std::env::var_os("HOME")
                 .map_or_else(std::env::temp_dir, PathBuf::from)
                 .join(".cache")
         };
         let folder = std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from);
-        Cache::in_folder(&folder.join("garboard"))
+        folder.join("garboard")
     }
 
     /// One in a given folder.

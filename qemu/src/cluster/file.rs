@@ -4,13 +4,14 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::Ipv4Addr;
 use std::path::Path;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::spec::{ClusterSpec, NodeSpec};
-use crate::drive::DriveForm;
+use super::words::{
+    address, drive, hardware_address, host_name, lab_address, machine_id, memory, number, truth,
+};
 
 /// Something in the file that cannot be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "image",
     "user-data",
     "etcd2",
@@ -41,6 +42,7 @@ const KEYS: [&str; 9] = [
     "config-drive",
     "mtu",
     "icount",
+    "own-disks",
     "nodes",
 ];
 const NODE_KEYS: [&str; 8] = [
@@ -306,6 +308,7 @@ fn setting(
         "uefi" => spec.uefi = truth(word)?,
         "config-drive" => spec.config_drive = drive(word)?,
         "mtu" => spec.mtu = number(word, 576, 9000)?,
+        "own-disks" => spec.own_disks = truth(word)?,
         _ => spec.icount = truth(word)?,
     }
     Ok(())
@@ -451,183 +454,5 @@ fn of_node(reader: &Reader<'_>, node: &mut NodeSpec, key: &str, word: &str) -> R
     Ok(())
 }
 
-fn number(word: &str, least: u16, most: u16) -> Result<u16, String> {
-    let found = word
-        .parse()
-        .ok()
-        .filter(|number| (least..=most).contains(number));
-    found.ok_or_else(|| format!("{word:?} is no number from {least} to {most}"))
-}
-
-fn memory(word: &str) -> Result<u32, String> {
-    let found = word.parse().ok().filter(|mib| (64..=1 << 20).contains(mib));
-    found.ok_or_else(|| format!("{word:?} is no memory in MiB (at least 64), as 768"))
-}
-
-fn truth(word: &str) -> Result<bool, String> {
-    word.parse()
-        .map_err(|_| format!("{word:?} is neither true nor false"))
-}
-
-fn drive(word: &str) -> Result<Option<DriveForm>, String> {
-    match word {
-        "iso" => Ok(Some(DriveForm::Iso)),
-        "vfat" => Ok(Some(DriveForm::Vfat)),
-        "none" | "false" => Ok(None),
-        _ => Err(format!(
-            "{word:?} is no form of a config drive: iso, vfat or none"
-        )),
-    }
-}
-
-fn host_name(word: &str) -> Result<String, String> {
-    let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let edge = word.starts_with('-') || word.ends_with('-');
-    if word.is_empty() || word.len() > 40 || edge || !word.bytes().all(good) {
-        return Err(format!(
-            "{word:?} is no name: up to 40 of a-z, 0-9 and dashes between them"
-        ));
-    }
-    Ok(word.to_owned())
-}
-
-fn machine_id(word: &str) -> Result<String, String> {
-    let digits: String = word
-        .chars()
-        .filter(|c| *c != '-')
-        .map(|c| c.to_ascii_lowercase())
-        .collect();
-    let empty = digits.bytes().all(|digit| digit == b'0');
-    if digits.len() != 32 || empty || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(format!(
-            "{word:?} is no machine id: 32 hex digits, dashes allowed, not all zero"
-        ));
-    }
-    Ok(digits)
-}
-
-fn hardware_address(word: &str) -> Result<String, String> {
-    let bytes: Vec<Option<u8>> = word
-        .split(':')
-        .map(|two| u8::from_str_radix(two, 16).ok().filter(|_| two.len() == 2))
-        .collect();
-    match bytes.as_slice() {
-        [Some(first), rest @ ..] if rest.len() == 5 && !rest.contains(&None) && first & 1 == 0 => {
-            Ok(word.to_ascii_lowercase())
-        }
-        _ => Err(format!(
-            "{word:?} is no hardware address of one card, as fa:16:3e:00:00:01 (quote it)"
-        )),
-    }
-}
-
-fn address(word: &str) -> Result<Ipv4Addr, String> {
-    word.parse()
-        .map_err(|_| format!("{word:?} is no IPv4 address"))
-}
-
-fn lab_address(word: &str) -> Result<Ipv4Addr, String> {
-    let found = address(word)?;
-    match found.octets() {
-        [192, 168, 50, 2..=254] => Ok(found),
-        _ => Err(format!(
-            "{word:?} is not in the machines' network: 192.168.50.2 to 192.168.50.254"
-        )),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<ClusterSpec, Vec<Mistake>> {
-        let mut spec = ClusterSpec::new("image.qcow2", 3);
-        read(text, Path::new("/"), &mut spec).map(|()| spec)
-    }
-
-    #[test]
-    fn a_file_says_what_each_node_is() {
-        let text = "memory: 512\nmtu: 1450\nconfig-drive: vfat\nnodes:\n  - name: a\n    id: 90c1e40ca1e749abbc23fa8b2391ce27\n    \
-                    address: 192.168.50.40\n    mac: \"fa:16:3e:aa:00:01\"\n  - hostname: coreos\n    memory: 256\n  -\n";
-        let spec = parse(text).expect("sound");
-        assert_eq!(
-            (spec.memory, spec.mtu, spec.config_drive),
-            (512, 1450, Some(DriveForm::Vfat))
-        );
-        let names: Vec<&str> = spec.nodes.iter().map(|node| node.name.as_str()).collect();
-        assert_eq!(names, ["a", "node2", "node3"]);
-        assert_eq!(spec.nodes[0].address, Some(Ipv4Addr::new(192, 168, 50, 40)));
-        assert_eq!(spec.nodes[1].memory, Some(256));
-        assert_eq!(parse("nodes: 5").expect("sound").nodes.len(), 5);
-        assert_eq!(parse("").expect("sound").nodes.len(), 3);
-    }
-
-    #[test]
-    fn a_file_with_five_mistakes_gets_five_messages_with_line_and_column() {
-        let text = "memroy: 512\nuefi: perhaps\nnodes:\n  - name: Node_1\n    address: 10.0.0.1\n  - mac: {a: b}\n  - name: c\n";
-        let mistakes = parse(text).expect_err("five");
-        let places: Vec<(usize, usize)> =
-            mistakes.iter().map(|one| (one.line, one.column)).collect();
-        assert_eq!(
-            places,
-            [(1, 1), (2, 7), (4, 11), (5, 14), (6, 11)],
-            "{mistakes:#?}"
-        );
-        assert!(
-            mistakes[0]
-                .text
-                .contains("no key \"memroy\" here, only: image, "),
-            "{}",
-            mistakes[0]
-        );
-        assert!(
-            mistakes[3]
-                .text
-                .contains("nodes[0].address: \"10.0.0.1\" is not in the machines' network"),
-            "{}",
-            mistakes[3]
-        );
-        assert!(
-            mistakes[4].text.contains("a mapping where one word"),
-            "{}",
-            mistakes[4]
-        );
-    }
-
-    #[test]
-    fn what_two_nodes_cannot_share_is_told_at_the_second() {
-        let text = "nodes:\n- {name: a, id: 90c1e40ca1e749abbc23fa8b2391ce27}\n- {name: a, id: 90C1E40C-a1e749abbc23fa8b2391ce27}\n";
-        let mistakes = parse(text).expect_err("two");
-        assert_eq!(
-            mistakes.iter().map(|one| one.line).collect::<Vec<_>>(),
-            [3, 3]
-        );
-        assert!(
-            mistakes[0]
-                .text
-                .contains("another node has the name a already"),
-            "{}",
-            mistakes[0]
-        );
-    }
-
-    #[test]
-    fn odd_shapes_are_mistakes_and_never_a_crash() {
-        for text in [
-            "- a",
-            "nodes: {a: b}",
-            "nodes: []",
-            "nodes: 0",
-            "nodes: [[a], b]",
-            "a: [",
-            "nodes: 99999",
-            "? [a]\n: b",
-            "memory: 1.5",
-            "memory: 1\nmemory: 2",
-            "image: no-such-image",
-            "memory:",
-        ] {
-            assert!(!parse(text).expect_err(text).is_empty(), "{text}");
-        }
-    }
-}
+mod tests;

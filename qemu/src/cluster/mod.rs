@@ -2,8 +2,10 @@
 //! reported together.
 
 mod file;
+mod links;
 mod spec;
 mod steps;
+mod words;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -12,9 +14,11 @@ pub use spec::{ClusterSpec, NodeSpec};
 pub use steps::{Passed, Step, follow};
 
 use crate::accel::Accel;
+use crate::disk::PowerCut;
 use crate::error::HarnessError;
 use crate::lab::Lab;
 use crate::machine::{Firmware, Machine, Patience};
+use crate::registry::{REGISTRY_PORT, Registry};
 use crate::user_data::{self, Discovery};
 
 /// A cluster that was started. Dropping it ends and removes everything; a test that panics has each node's report
@@ -24,6 +28,7 @@ pub struct Cluster {
     machines: RwLock<Vec<Arc<Machine>>>,
     spec: ClusterSpec,
     discovery: Option<Discovery>,
+    registry: Option<Registry>,
     lab: Lab,
 }
 
@@ -53,11 +58,16 @@ impl Cluster {
             Some(program) => Some(Discovery::start(program, lab.folder(), spec.nodes.len())?),
             None => None,
         };
+        let registry = match spec.images.as_slice() {
+            [] => None,
+            images => Some(Registry::serve(images)?),
+        };
         let nodes = spec.nodes.clone();
         let cluster = Cluster {
             machines: RwLock::default(),
             spec,
             discovery,
+            registry,
             lab,
         };
         for node in &nodes {
@@ -113,8 +123,14 @@ impl Cluster {
         if let Some(discovery) = &self.discovery {
             machine = machine.forward(user_data::DISCOVERY_PORT, discovery.address());
         }
+        if let Some(registry) = &self.registry {
+            machine = machine.forward(REGISTRY_PORT, registry.address());
+        }
         if let Some(form) = spec.config_drive {
             machine = machine.config_drive(form);
+        }
+        if spec.own_disks {
+            machine = machine.own_disk();
         }
         if spec.icount {
             machine = machine.icount();
@@ -130,9 +146,13 @@ impl Cluster {
     fn user_data(&self, given: &[u8]) -> Vec<u8> {
         let url = self.discovery.as_ref().map(Discovery::url);
         let filled = user_data::fill(given, self.lab.public_key(), url.as_deref());
-        match self.spec.accel {
+        let filled = match self.spec.accel {
             Accel::Tcg => user_data::slow_timeouts(&filled),
             Accel::Kvm => filled,
+        };
+        match self.registry {
+            Some(_) => user_data::registry_mirror(&filled),
+            None => filled,
         }
     }
 
@@ -180,6 +200,19 @@ impl Cluster {
         })
     }
 
+    /// Takes the power from all nodes, one right after the other. Returns how many writes were lost.
+    ///
+    /// # Errors
+    /// When a disk's layer cannot be written.
+    pub fn power_cut(&self, how: PowerCut) -> Result<usize, HarnessError> {
+        let lost = self
+            .nodes()
+            .iter()
+            .map(|node| node.power_cut(how))
+            .collect::<Result<Vec<_>, _>>();
+        Ok(lost?.iter().sum())
+    }
+
     /// What the cluster was made from.
     #[must_use]
     pub fn spec(&self) -> &ClusterSpec {
@@ -192,10 +225,28 @@ impl Cluster {
         self.discovery.as_ref()
     }
 
+    /// The registry of images, if there is one.
+    #[must_use]
+    pub fn registry(&self) -> Option<&Registry> {
+        self.registry.as_ref()
+    }
+
     /// The lab: folder, network and key.
     #[must_use]
     pub fn lab(&self) -> &Lab {
         &self.lab
+    }
+}
+
+impl Drop for Cluster {
+    /// A failed test leaves the last frames beside the consoles; the machines report themselves.
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Ok(frames) = self.lab.network().trace()
+        {
+            // Without it the report is only shorter.
+            let _ = std::fs::write(self.lab.folder().path().join("frames.pcap"), frames);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::accel::Accel;
 use crate::drive::DriveForm;
+use crate::registry::Image;
 
 /// One node. What is `None` is as for all, or made from the node's number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +58,10 @@ pub struct ClusterSpec {
     pub mtu: u16,
     /// Count instructions instead of time.
     pub icount: bool,
+    /// Disks that the harness serves: their power can be cut, and they can fail while machines run.
+    pub own_disks: bool,
+    /// Images of the registry behind the gateway; without any there is none.
+    pub images: Vec<Image>,
     /// How the guests' instructions are executed.
     pub accel: Accel,
     /// The nodes.
@@ -76,6 +81,8 @@ impl ClusterSpec {
             config_drive: None,
             mtu: 1500,
             icount: false,
+            own_disks: false,
+            images: Vec::new(),
             accel: Accel::Tcg,
             nodes: (1..=nodes).map(NodeSpec::numbered).collect(),
         }

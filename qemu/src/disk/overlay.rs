@@ -32,7 +32,7 @@ pub fn create_overlay(base: &Path, overlay: &Path, size: Option<u64>) -> Result<
         .map_err(HarnessError::io(format!("write {}", overlay.display())))
 }
 
-fn is_qcow2(path: &Path) -> Result<bool, HarnessError> {
+pub(super) fn is_qcow2(path: &Path) -> Result<bool, HarnessError> {
     let mut magic = [0; 4];
     let read = File::open(path).and_then(|mut file| std::io::Read::read(&mut file, &mut magic));
     read.map_err(HarnessError::io(format!("read {}", path.display())))?;

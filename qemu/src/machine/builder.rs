@@ -85,6 +85,9 @@ pub struct MachineBuilder {
     pub(crate) forwards: Vec<(u16, SocketAddr)>,
     pub(crate) extra: Vec<String>,
     pub(crate) mac: String,
+    pub(crate) segments: Vec<u8>,
+    pub(crate) isolated: bool,
+    pub(crate) nbd: bool,
 }
 
 impl MachineBuilder {
@@ -110,6 +113,9 @@ impl MachineBuilder {
             accel: Accel::Tcg,
             forwards: Vec::new(),
             extra: Vec::new(),
+            segments: Vec::new(),
+            isolated: false,
+            nbd: false,
         }
     }
 
@@ -270,6 +276,27 @@ impl MachineBuilder {
     #[must_use]
     pub fn forward(mut self, port: u16, host: SocketAddr) -> MachineBuilder {
         self.forwards.push((port, host));
+        self
+    }
+
+    /// One more network card, on a segment (1 and on) without a way out: 192.168.51.0/24 and on.
+    #[must_use]
+    pub fn second_card(mut self, segment: u8) -> MachineBuilder {
+        self.segments.push(segment);
+        self
+    }
+
+    /// Reaches the gateway, and no other machine.
+    #[must_use]
+    pub fn isolated(mut self) -> MachineBuilder {
+        self.isolated = true;
+        self
+    }
+
+    /// The disk is served by the harness: its power can be cut, and it can fail while the machine runs.
+    #[must_use]
+    pub fn own_disk(mut self) -> MachineBuilder {
+        self.nbd = true;
         self
     }
 

@@ -65,6 +65,28 @@ pub(super) fn words(machine: &MachineBuilder) -> Vec<String> {
             "-device",
             &format!("virtio-net-pci,netdev=net0,mac={},romfile=", machine.mac),
         );
+        for number in 1..=machine.segments.len() {
+            let mac = second_mac(&machine.mac, number);
+            line.add(
+                "-netdev",
+                &format!(
+                    "stream,id=net{number},server=off,addr.type=unix,addr.path=net{number}.sock"
+                ),
+            );
+            line.add(
+                "-device",
+                &format!("virtio-net-pci,netdev=net{number},mac={mac},romfile="),
+            );
+        }
+    }
+    if machine.chipset == Chipset::Q35 {
+        // q35 takes a device at run time only at a port that is there from the start.
+        for port in PORTS {
+            line.add(
+                "-device",
+                &format!("pcie-root-port,id={port},chassis={}", &port[2..]),
+            );
+        }
     }
     if let Boot::Direct {
         kernel,
@@ -78,6 +100,18 @@ pub(super) fn words(machine: &MachineBuilder) -> Vec<String> {
     }
     line.0.extend(machine.extra.iter().cloned());
     line.0
+}
+
+/// Where devices can be plugged in while the machine runs.
+pub(super) const PORTS: [&str; 2] = ["rp1", "rp2"];
+
+/// The address of a further card: the first one's, with its number in the fourth place.
+pub(super) fn second_mac(first: &str, number: usize) -> String {
+    let mut parts: Vec<String> = first.split(':').map(str::to_owned).collect();
+    if let Some(part) = parts.get_mut(3) {
+        *part = format!("{number:02x}");
+    }
+    parts.join(":")
 }
 
 struct Line(Vec<String>);
@@ -118,7 +152,7 @@ fn accelerate(line: &mut Line, machine: &MachineBuilder) {
 fn disk(line: &mut Line, machine: &MachineBuilder) {
     line.add(
         "-blockdev",
-        "driver=qcow2,node-name=disk0,discard=unmap,file.driver=file,file.filename=disk.qcow2,file.discard=unmap",
+        if machine.nbd { "driver=nbd,node-name=disk0,discard=unmap,server.type=unix,server.path=disk.sock" } else { "driver=qcow2,node-name=disk0,discard=unmap,file.driver=file,file.filename=disk.qcow2,file.discard=unmap" },
     );
     // A kernel that is started directly takes the first place itself.
     let boot = if matches!(machine.boot, Boot::Disk) {

@@ -4,6 +4,7 @@
 mod builder;
 mod command_line;
 mod firmware;
+mod plug;
 mod running;
 
 pub use builder::{Boot, Chipset, DiskBus, Firmware, MachineBuilder};

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::builder::{Boot, Firmware, MachineBuilder};
 use super::{command_line, firmware};
 use crate::console::Console;
-use crate::disk::create_overlay;
+use crate::disk::{Disk, DiskCounts, PowerCut, create_overlay};
 use crate::error::{Ending, HarnessError};
 use crate::lab::Lab;
 use crate::metadata::{Identity, Metadata};
@@ -75,10 +75,13 @@ pub struct Machine {
     qmp: Mutex<Qmp>,
     console: Console,
     port: Option<Port>,
+    more_ports: Vec<Port>,
+    disk: Option<Disk>,
     ssh: Option<Ssh>,
     identity: Identity,
     began: Mutex<Instant>,
     seen: Mutex<Seen>,
+    plugged: Mutex<[Option<String>; command_line::PORTS.len()]>,
     network: std::sync::Weak<crate::network::Network>,
 }
 
@@ -102,6 +105,11 @@ impl Machine {
         } else {
             None
         };
+        let mut more_ports = Vec::new();
+        for (index, segment) in builder.segments.iter().enumerate() {
+            more_ports.push(attach_more(lab, &builder, index + 1, *segment)?);
+        }
+        let disk = serve_disk(&builder, &folder, &short)?;
         let ssh = port.as_ref().map(|port| lab.ssh(&builder.name, port.ssh()));
         let words = command_line::words(&builder);
         let child = launch(&folder, &words)?;
@@ -118,10 +126,13 @@ impl Machine {
             qmp: Mutex::new(qmp),
             console,
             port,
+            more_ports,
+            disk,
             ssh,
             identity: builder.identity,
             began: Mutex::new(Instant::now()),
             seen: Mutex::new(Seen::default()),
+            plugged: Mutex::default(),
             network: Arc::downgrade(lab.network()),
         })
     }
@@ -133,6 +144,7 @@ impl Machine {
     pub fn start_again(&self) -> Result<(), HarnessError> {
         self.kill();
         self.console.unplug();
+        self.plugged().fill(None);
         *self.seen() = Seen {
             console: self.console.mark(),
             leases: self.port.as_ref().map_or(0, Port::leases),
@@ -210,6 +222,38 @@ impl Machine {
     #[must_use]
     pub fn port(&self) -> Option<&Port> {
         self.port.as_ref()
+    }
+
+    /// The ports of its further cards, in their order.
+    #[must_use]
+    pub fn more_ports(&self) -> &[Port] {
+        &self.more_ports
+    }
+
+    /// Its disk, when the harness serves it.
+    ///
+    /// # Panics
+    /// When it was not made with [`MachineBuilder::own_disk`].
+    #[must_use]
+    pub fn disk(&self) -> &Disk {
+        self.disk.as_ref().expect("a machine with own_disk()")
+    }
+
+    /// What its disk was asked, when the harness serves it.
+    #[must_use]
+    pub fn disk_counts(&self) -> Option<DiskCounts> {
+        self.disk.as_ref().map(Disk::counts)
+    }
+
+    /// Takes the power from machine and disk at once: what the guest has not flushed is lost. Returns how many writes
+    /// that were. A disk that QEMU itself holds loses nothing: the host keeps what was written.
+    ///
+    /// # Errors
+    /// When the disk's layer cannot be written.
+    pub fn power_cut(&self, how: PowerCut) -> Result<usize, HarnessError> {
+        let lost = self.disk.as_ref().map_or(Ok(0), |disk| disk.cut(how));
+        self.kill();
+        lost
     }
 
     /// The way in as user core.
@@ -315,10 +359,13 @@ impl Machine {
 
     /// Ends QEMU at once.
     pub fn kill(&self) {
-        let mut child = lock(&self.child);
-        // Either call fails only for a child that is gone.
-        let _ = child.kill();
-        if let Ok(status) = child.wait() {
+        let status = {
+            let mut child = lock(&self.child);
+            // It fails only for a child that is gone.
+            let _ = child.kill();
+            child.wait()
+        };
+        if let Ok(status) = status {
             *lock(&self.status) = Some(status);
         }
     }
@@ -410,6 +457,9 @@ impl Machine {
                 return Err(HarnessError::NetworkDead);
             }
             let (machine, wanted) = (self.name.clone(), wanted.to_owned());
+            if self.disk.as_ref().is_some_and(Disk::is_dead) {
+                return Err(HarnessError::DiskDead { machine });
+            }
             if let Some(ending) = self.ending() {
                 return Err(HarnessError::Ended {
                     machine,
@@ -496,6 +546,20 @@ impl Machine {
         }
     }
 
+    pub(super) fn events(&self) -> Vec<crate::qmp::Event> {
+        lock(&self.qmp).events()
+    }
+
+    /// What is plugged in at each port.
+    pub(super) fn plugged(&self) -> MutexGuard<'_, [Option<String>; command_line::PORTS.len()]> {
+        lock(&self.plugged)
+    }
+
+    /// A short path to a file in its folder.
+    pub(super) fn short(&self, name: &str) -> PathBuf {
+        self.short.join(name)
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
         lock(&self.seen)
     }
@@ -521,7 +585,7 @@ fn prepare(builder: &MachineBuilder, folder: &std::path::Path) -> Result<(), Har
             builder.name
         )))
     };
-    if let Some(image) = &builder.image {
+    if let Some(image) = builder.image.as_ref().filter(|_| !builder.nbd) {
         create_overlay(image, &folder.join("disk.qcow2"), builder.disk_size)?;
     }
     if let Some(form) = builder.config_drive {
@@ -550,10 +614,39 @@ fn attach(lab: &Lab, builder: &MachineBuilder) -> Result<Port, HarnessError> {
     let mut config = PortConfig::new(&builder.identity.name, builder.identity.address, metadata);
     config.lease.mtu = builder.mtu;
     config.forwards.clone_from(&builder.forwards);
+    config.isolated = builder.isolated;
     let cable = lab.folder().short(&format!("{}/net0.sock", builder.name));
     lab.network()
         .attach(&cable, config)
         .map_err(HarnessError::io("make a port of the network"))
+}
+
+fn attach_more(
+    lab: &Lab,
+    builder: &MachineBuilder,
+    number: usize,
+    segment: u8,
+) -> Result<Port, HarnessError> {
+    let (name, address) = (&builder.identity.name, builder.identity.address);
+    let config = PortConfig::second(name, segment, address);
+    let cable = lab
+        .folder()
+        .short(&format!("{}/net{number}.sock", builder.name));
+    lab.network()
+        .attach(&cable, config)
+        .map_err(HarnessError::io("make a port of the network"))
+}
+
+fn serve_disk(
+    builder: &MachineBuilder,
+    folder: &std::path::Path,
+    short: &std::path::Path,
+) -> Result<Option<Disk>, HarnessError> {
+    let Some(image) = builder.image.as_ref().filter(|_| builder.nbd) else {
+        return Ok(None);
+    };
+    let private = folder.join("disk.private");
+    Disk::serve(image, &private, builder.disk_size, &short.join("disk.sock")).map(Some)
 }
 
 fn launch(folder: &std::path::Path, words: &[String]) -> Result<Child, HarnessError> {

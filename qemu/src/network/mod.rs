@@ -8,8 +8,10 @@ mod frame;
 mod http;
 mod joint;
 mod link;
+mod rules;
 mod stack;
 mod switch;
+mod trace;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -21,10 +23,13 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use rules::Counts;
 use stack::Stack;
 use switch::{Counters, Order, Port as SwitchPort, Switch};
 
 pub use dhcp::Lease;
+pub(crate) use rules::Dice;
+pub use rules::{Rule, Traffic};
 
 use crate::metadata::Metadata;
 
@@ -62,6 +67,10 @@ pub struct PortConfig {
     pub metadata: Arc<Metadata>,
     /// Ports of the gateway that lead to a socket of the host.
     pub forwards: Vec<(u16, SocketAddr)>,
+    /// Ports of one segment are one network.
+    pub segment: u8,
+    /// Reaches the gateway, and no other port.
+    pub isolated: bool,
 }
 
 impl PortConfig {
@@ -83,13 +92,36 @@ impl PortConfig {
             lease,
             metadata,
             forwards: Vec::new(),
+            segment: 0,
+            isolated: false,
         }
     }
+
+    /// A second card's port, on a segment of its own without a way out and without metadata: 192.168.51.0/24 for the
+    /// first such segment, with the same last number as the first card's address.
+    #[must_use]
+    pub fn second(name: &str, segment: u8, address: Ipv4Addr) -> PortConfig {
+        let metadata = Arc::new(Metadata::empty());
+        let mut config = PortConfig::new(name, second_address(segment, address), metadata);
+        config.lease.server = Ipv4Addr::new(192, 168, 50_u8.saturating_add(segment), 1);
+        config.lease.router = false;
+        config.lease.metadata_route = false;
+        config.metadata.faults(|faults| faults.refuse = true);
+        config.segment = segment;
+        config
+    }
+}
+
+/// The address of a second card.
+#[must_use]
+pub fn second_address(segment: u8, first: Ipv4Addr) -> Ipv4Addr {
+    Ipv4Addr::new(192, 168, 50_u8.saturating_add(segment), first.octets()[3])
 }
 
 /// One machine's port. The machine's end is the unix socket that it was made with.
 #[derive(Debug)]
 pub struct Port {
+    number: usize,
     ssh: SocketAddr,
     counters: Arc<Counters>,
     metadata: Arc<Metadata>,
@@ -129,7 +161,8 @@ impl Port {
 /// A network of its own. Dropping it ends its thread and closes every socket.
 #[derive(Debug)]
 pub struct Network {
-    orders: Option<Sender<Order>>,
+    orders: Mutex<Option<(Sender<Order>, usize)>>,
+    counts: Counts,
     bell: UnixStream,
     names: Names,
     thread: Option<JoinHandle<io::Result<()>>>,
@@ -144,12 +177,14 @@ impl Network {
         let (orders, received) = channel();
         let (bell, heard) = UnixStream::pair()?;
         let names = Names::default();
-        let switch = Switch::new(received, heard, names.clone());
+        let counts = Counts::default();
+        let switch = Switch::new(received, heard, names.clone(), counts.clone());
         let thread = std::thread::Builder::new()
             .name("switch".into())
             .spawn(move || switch.run())?;
         Ok(Network {
-            orders: Some(orders),
+            orders: Mutex::new(Some((orders, 0))),
+            counts,
             bell,
             names,
             thread: Some(thread),
@@ -167,24 +202,85 @@ impl Network {
         ssh.set_nonblocking(true)?;
         let address = ssh.local_addr()?;
         let counters = Arc::new(Counters::default());
-        self.names.add(&config.name, config.lease.address);
+        if config.segment == 0 {
+            self.names.add(&config.name, config.lease.address);
+        }
         let port = SwitchPort {
             cable,
             ssh,
+            stack: Stack::new(
+                config.lease.server,
+                Arc::clone(&config.metadata),
+                &config.forwards,
+            ),
             lease: config.lease,
-            stack: Stack::new(Arc::clone(&config.metadata), &config.forwards),
             counters: Arc::clone(&counters),
+            segment: config.segment,
+            isolated: config.isolated,
         };
-        let orders = self.orders.as_ref().ok_or(io::ErrorKind::BrokenPipe)?;
-        orders
-            .send(Order::Attach(Box::new(port)))
-            .map_err(|_| io::ErrorKind::BrokenPipe)?;
+        let number = {
+            let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+            let (sender, count) = orders.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+            sender
+                .send(Order::Attach(Box::new(port)))
+                .map_err(|_| io::ErrorKind::BrokenPipe)?;
+            *count += 1;
+            *count - 1
+        };
         (&self.bell).write_all(&[1])?;
         Ok(Port {
+            number,
             ssh: address,
             counters,
             metadata: config.metadata,
         })
+    }
+
+    /// Sets rules for ordered pairs of ports; they hold when this returns.
+    ///
+    /// # Errors
+    /// When the switch has ended.
+    pub fn rules<'a>(
+        &self,
+        rules: impl IntoIterator<Item = (&'a Port, &'a Port, Rule)>,
+    ) -> io::Result<()> {
+        let rules = rules
+            .into_iter()
+            .map(|(from, to, rule)| (from.number, to.number, rule))
+            .collect();
+        self.ask(|done| Order::Rules(rules, done))
+    }
+
+    /// Forgets every rule; cables that were pulled stay so.
+    ///
+    /// # Errors
+    /// When the switch has ended.
+    pub fn heal(&self) -> io::Result<()> {
+        self.ask(Order::Heal)
+    }
+
+    /// The last frames of the network as a pcap file.
+    ///
+    /// # Errors
+    /// When the switch has ended.
+    pub fn trace(&self) -> io::Result<Vec<u8>> {
+        self.ask(Order::Trace)
+    }
+
+    /// What became of the frames from one port to another.
+    #[must_use]
+    pub fn traffic(&self, from: &Port, to: &Port) -> Traffic {
+        self.counts.of(from.number, to.number)
+    }
+
+    fn ask<T>(&self, order: impl FnOnce(Sender<T>) -> Order) -> io::Result<T> {
+        let (done, answer) = channel();
+        let ended = || io::Error::from(io::ErrorKind::BrokenPipe);
+        if let Some((orders, _)) = &*self.orders.lock().unwrap_or_else(PoisonError::into_inner) {
+            orders.send(order(done)).map_err(|_| ended())?;
+        }
+        (&self.bell).write_all(&[1])?;
+        answer.recv().map_err(|_| ended())
     }
 
     /// Has the switch ended by itself? Then nothing that a machine says is worth anything any more.
@@ -196,7 +292,10 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        self.orders = None;
+        self.orders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         // The thread may have ended already; then there is nobody to wake.
         let _ = (&self.bell).write_all(&[1]);
         if let Some(thread) = self.thread.take() {

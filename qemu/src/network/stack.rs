@@ -17,7 +17,7 @@ use super::dns;
 use super::frame::Mac;
 use super::http::{Next, Session};
 use super::joint::Joint;
-use super::{GATEWAY, GATEWAY_MAC, METADATA, Names};
+use super::{GATEWAY_MAC, METADATA, Names};
 use crate::metadata::Metadata;
 
 /// Sockets that wait for a connection, per service: the stack has no backlog, a listener becomes the connection.
@@ -54,6 +54,7 @@ pub(super) struct Stack {
     connections: Vec<Connection>,
     names: SocketHandle,
     metadata: Arc<Metadata>,
+    gateway: Ipv4Addr,
     began: std::time::Instant,
     next_port: u16,
 }
@@ -68,7 +69,11 @@ impl std::fmt::Debug for Stack {
 
 impl Stack {
     /// A stack whose gateway offers the metadata and, on the given ports, host sockets.
-    pub(super) fn new(metadata: Arc<Metadata>, forwards: &[(u16, SocketAddr)]) -> Stack {
+    pub(super) fn new(
+        gateway: Ipv4Addr,
+        metadata: Arc<Metadata>,
+        forwards: &[(u16, SocketAddr)],
+    ) -> Stack {
         let began = std::time::Instant::now();
         let mut wire = Wire::default();
         let mut config = Config::new(HardwareAddress::Ethernet(EthernetAddress(GATEWAY_MAC)));
@@ -76,7 +81,7 @@ impl Stack {
         let mut interface = Interface::new(config, &mut wire, Instant::ZERO);
         interface.update_ip_addrs(|addresses| {
             for cidr in [
-                IpCidr::new(IpAddress::Ipv4(GATEWAY), 24),
+                IpCidr::new(IpAddress::Ipv4(gateway), 24),
                 IpCidr::new(IpAddress::Ipv4(METADATA), 32),
             ] {
                 // The list has room for two; a third would be a mistake of ours that the first test shows.
@@ -88,7 +93,7 @@ impl Stack {
             || udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; 16], vec![0; 16 * 512]);
         let mut resolver = udp::Socket::new(packets(), packets());
         // A fresh socket with a port that is not zero cannot refuse to be bound.
-        let _ = resolver.bind((IpAddress::Ipv4(GATEWAY), 53));
+        let _ = resolver.bind((IpAddress::Ipv4(gateway), 53));
         let names = sockets.add(resolver);
         let mut stack = Stack {
             interface,
@@ -98,6 +103,7 @@ impl Stack {
             connections: Vec::new(),
             names,
             metadata,
+            gateway,
             began,
             next_port: 49_152,
         };
@@ -110,7 +116,7 @@ impl Stack {
         for (port, host) in forwards {
             for _ in 0..4 {
                 stack.listen(
-                    IpEndpoint::new(IpAddress::Ipv4(GATEWAY), *port),
+                    IpEndpoint::new(IpAddress::Ipv4(gateway), *port),
                     Service::Host(*host),
                 );
             }
@@ -134,7 +140,7 @@ impl Stack {
     /// Joins a host connection to a port of the guest.
     pub(super) fn connect(&mut self, guest: Ipv4Addr, port: u16, host: TcpStream) {
         let Ok(joint) = Joint::new(host) else { return };
-        let local = IpEndpoint::new(IpAddress::Ipv4(GATEWAY), self.next_port);
+        let local = IpEndpoint::new(IpAddress::Ipv4(self.gateway), self.next_port);
         self.next_port = if self.next_port == u16::MAX {
             49_152
         } else {

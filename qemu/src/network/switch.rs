@@ -8,16 +8,18 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, TryRecvError};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::dhcp::{self, Lease};
 use super::frame::{self, BROADCAST, End, Mac};
 use super::link::Link;
+use super::rules::{Counts, Rule, Ways};
 use super::stack::{Stack, is_for_gateway};
-use super::{GATEWAY, GATEWAY_MAC, Names};
+use super::trace::Trace;
+use super::{GATEWAY_MAC, Names};
 
 /// What passed a port, for the report of a failed test.
 #[derive(Debug, Default)]
@@ -36,12 +38,22 @@ pub(super) struct Port {
     pub(super) lease: Lease,
     pub(super) stack: Stack,
     pub(super) counters: Arc<Counters>,
+    /// Ports of one segment are one network.
+    pub(super) segment: u8,
+    /// Reaches the gateway, and no other port.
+    pub(super) isolated: bool,
 }
 
 /// An order to the switch.
 #[derive(Debug)]
 pub(super) enum Order {
     Attach(Box<Port>),
+    /// Rules for ordered pairs of ports; told when they hold.
+    Rules(Vec<(usize, usize, Rule)>, Sender<()>),
+    /// Everything passes again.
+    Heal(Sender<()>),
+    /// The last frames, as a file.
+    Trace(Sender<Vec<u8>>),
 }
 
 #[derive(Debug)]
@@ -63,17 +75,26 @@ enum Wait {
 #[derive(Debug)]
 pub(super) struct Switch {
     slots: Vec<Slot>,
-    places: HashMap<Mac, usize>,
+    places: HashMap<(u8, Mac), usize>,
+    ways: Ways,
+    trace: Trace,
     orders: Receiver<Order>,
     bell: UnixStream,
     names: Names,
 }
 
 impl Switch {
-    pub(super) fn new(orders: Receiver<Order>, bell: UnixStream, names: Names) -> Switch {
+    pub(super) fn new(
+        orders: Receiver<Order>,
+        bell: UnixStream,
+        names: Names,
+        counts: Counts,
+    ) -> Switch {
         Switch {
             slots: Vec::new(),
             places: HashMap::new(),
+            ways: Ways::new(counts),
+            trace: Trace::default(),
             orders,
             bell,
             names,
@@ -99,15 +120,35 @@ impl Switch {
             }
             loop {
                 match self.orders.try_recv() {
-                    Ok(Order::Attach(port)) => self.slots.push(Slot {
-                        port: *port,
-                        link: None,
-                    }),
+                    Ok(order) => self.obey(order),
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Disconnected) => return Ok(()),
                 }
             }
             wait = self.turn();
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        // Whoever gave the order and went away does not need to know.
+        match order {
+            Order::Attach(port) => self.slots.push(Slot {
+                port: *port,
+                link: None,
+            }),
+            Order::Rules(rules, done) => {
+                for (from, to, rule) in rules {
+                    self.ways.set(from, to, rule);
+                }
+                let _ = done.send(());
+            }
+            Order::Heal(done) => {
+                self.ways.heal();
+                let _ = done.send(());
+            }
+            Order::Trace(file) => {
+                let _ = file.send(self.trace.pcap());
+            }
         }
     }
 
@@ -204,7 +245,9 @@ impl Switch {
             .counters
             .from_guest
             .fetch_add(1, Ordering::Relaxed);
-        self.places.insert(sender, from);
+        self.trace.note(&frame);
+        let segment = self.slots[from].port.segment;
+        self.places.insert((segment, sender), from);
         if to == BROADCAST || is_for_gateway(to) {
             if self.answer_dhcp(from, &frame) {
                 return;
@@ -218,14 +261,25 @@ impl Switch {
             }
             self.slots[from].port.stack.receive(frame.clone());
         }
-        match self.places.get(&to) {
-            Some(&place) if place != from => self.send(place, &frame),
+        match self.places.get(&(segment, to)) {
+            Some(&place) if place != from => self.pass(from, place, &frame),
             Some(_) => {}
             None => {
                 for place in (0..self.slots.len()).filter(|place| *place != from) {
-                    self.send(place, &frame);
+                    self.pass(from, place, &frame);
                 }
             }
+        }
+    }
+
+    /// From one machine to another: only here rules count.
+    fn pass(&mut self, from: usize, to: usize, frame: &[u8]) {
+        let (sender, receiver) = (&self.slots[from].port, &self.slots[to].port);
+        if sender.segment != receiver.segment || sender.isolated || receiver.isolated {
+            return;
+        }
+        if self.ways.passes(from, to, frame, Instant::now()) {
+            self.send(to, frame);
         }
     }
 
@@ -242,7 +296,7 @@ impl Switch {
             };
             let server = End {
                 mac: GATEWAY_MAC,
-                ip: GATEWAY,
+                ip: self.slots[from].port.lease.server,
                 port: 67,
             };
             let client = End {
@@ -268,7 +322,8 @@ impl Switch {
         let Some(to) = frame::ipv4_destination(frame) else {
             return false;
         };
-        if to == GATEWAY || to == super::METADATA || to.is_broadcast() {
+        let gateway = self.slots[from].port.lease.server;
+        if to == gateway || to == super::METADATA || to.is_broadcast() {
             return false;
         }
         if let Some(reply) = frame::refuse_tcp(frame) {
@@ -292,10 +347,17 @@ impl Switch {
 
     fn turn(&mut self) -> Duration {
         let mut wait = Duration::from_secs(1);
+        for (to, frame) in self.ways.due(Instant::now()) {
+            self.send(to, &frame);
+        }
+        if let Some(soon) = self.ways.wait(Instant::now()) {
+            wait = wait.min(soon);
+        }
         for index in 0..self.slots.len() {
             let (frames, soon) = self.slots[index].port.stack.turn(&self.names);
             wait = wait.min(soon);
             for frame in frames {
+                self.trace.note(&frame);
                 self.send(index, &frame);
             }
             let slot = &mut self.slots[index];

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::HarnessError;
 use crate::network::GATEWAY;
+use crate::registry::REGISTRY_PORT;
 use crate::run_dir::RunDir;
 use crate::spawn;
 
@@ -90,6 +91,17 @@ pub fn slow_timeouts(user_data: &[u8]) -> Vec<u8> {
             append(&text, &["coreos", "units"], &item)
         });
     longer.into_bytes()
+}
+
+/// Tells Docker of the registry behind the gateway, by its own configuration file: whatever the image's unit says.
+#[must_use]
+pub fn registry_mirror(user_data: &[u8]) -> Vec<u8> {
+    let Ok(text) = std::str::from_utf8(user_data) else {
+        return user_data.to_vec();
+    };
+    let mirror = format!("    {{ \"registry-mirrors\": [\"http://{GATEWAY}:{REGISTRY_PORT}\"] }}");
+    let item = ["- path: /etc/docker/daemon.json", "  content: |", &mirror];
+    append(text, &["write_files"], &item).into_bytes()
 }
 
 /// Our etcd2 on this host, serving one token.
@@ -231,6 +243,10 @@ mod tests {
             assert!(text.contains(wanted), "{wanted:?} in {text}");
         }
         assert_eq!(slow_timeouts(b"#!/bin/sh\n"), b"#!/bin/sh\n");
+        let text = String::from_utf8(registry_mirror(&filled)).expect("text");
+        let daemon = "    { \"registry-mirrors\": [\"http://192.168.50.1:5000\"] }\n";
+        let wanted = "write_files:\n  - path: /etc/docker/daemon.json\n    content: |\n  ";
+        assert!(text.contains(&format!("{wanted}{daemon}")), "{text}");
     }
 
     #[test]

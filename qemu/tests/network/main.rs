@@ -3,6 +3,7 @@
 #![expect(clippy::tests_outside_test_module, reason = "this whole file is tests")]
 
 mod guest;
+mod links;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
