@@ -191,6 +191,24 @@ fn writes_go_on_after_the_leader_is_killed_and_it_catches_up_when_it_is_back() {
     all_agree(&servers);
 }
 
+/// As etcd's documentation of `--election-timeout` has it; the rest is for a busy host.
+#[test]
+fn a_lost_leader_is_followed_within_two_election_timeouts() {
+    let folder = TempDir::new().unwrap();
+    let mut servers = three(
+        folder.path(),
+        &["--election-timeout=2000", "--heartbeat-interval=200"],
+    );
+    let lost = leader(&servers);
+    servers[lost].kill();
+    let begin = Instant::now();
+    let answer = servers[(lost + 1) % 3].put("/after", "1").unwrap();
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let (took, timeout) = (begin.elapsed(), Duration::from_secs(2));
+    assert!(took > timeout, "nobody stands before a timeout: {took:?}");
+    assert!(took < timeout * 2 + Duration::from_millis(1500), "{took:?}");
+}
+
 #[test]
 fn a_leader_that_is_stopped_hands_over_at_once() {
     let folder = TempDir::new().unwrap();

@@ -193,8 +193,10 @@ impl Consensus {
         let config = Config {
             cluster_name: format!("{cluster:x}"),
             heartbeat_interval: millis(heartbeat),
-            election_timeout_min: millis(election),
-            election_timeout_max: millis(election) * 2,
+            // A follower waits the maximum, which is the leader's lease, and then a random time between both: it stands
+            // for election after one and a half to two timeouts of silence, where etcd 2.3.8 waits one to two.
+            election_timeout_min: millis(election) / 2,
+            election_timeout_max: millis(election),
             install_snapshot_timeout: 120_000,
             snapshot_policy: SnapshotPolicy::LogsSinceLast(snapshot_count),
             // The snapshot before the newest one can still be brought up to date from the log.
