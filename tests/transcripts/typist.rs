@@ -11,21 +11,29 @@ use crate::pattern;
 const COLUMNS: u16 = 120;
 /// Seconds after which a second terminal gets Ctrl-C, if its command has not ended by itself.
 const WATCHING: u32 = 40;
-/// How long a background command has to begin before the next one is typed.
-const BEGIN: Duration = Duration::from_secs(3);
+/// How long a background command has to begin before the next one is typed, beyond the time of a login.
+const BEGIN: Duration = Duration::from_secs(2);
 
-/// Types everything; returns what was wrong, one text a step.
-pub(crate) fn type_in(ssh: &Ssh, document: &Document) -> Vec<String> {
+/// Types everything, each step on its machine; returns what was wrong, one text a step.
+pub(crate) fn type_in(machines: &[&Ssh], document: &Document) -> Vec<String> {
     let mut faults = Vec::new();
     std::thread::scope(|scope| {
         let mut waiting = Vec::new();
         for step in &document.steps {
+            let Some(&ssh) = machines.get(step.machine) else {
+                faults.push(format!("line {}: there is no such machine", step.line));
+                continue;
+            };
             if step.background {
                 let command = format!("timeout --foreground -s INT {WATCHING} {}", step.command);
                 waiting.push((
                     step,
                     scope.spawn(move || ssh.run_on_terminal(&command, COLUMNS)),
                 ));
+                // A machine that is slow to log in is slow to begin.
+                if let Err(error) = ssh.run_on_terminal("etcdctl --version", COLUMNS) {
+                    faults.push(format!("line {}: {error}", step.line));
+                }
                 pause(BEGIN);
                 continue;
             }
@@ -58,7 +66,9 @@ fn type_one(ssh: &Ssh, command: &str) -> Result<Output, HarnessError> {
     if command.starts_with("docker ") {
         return ssh.run(command);
     }
-    let plain = format!("export SYSTEMD_PAGER= NO_COLOR=1; {command}");
+    let plain = format!(
+        "export SYSTEMD_PAGER= NO_COLOR=1; sudo() {{ command sudo --preserve-env=SYSTEMD_PAGER,NO_COLOR \"$@\"; }}; {command}"
+    );
     ssh.run_on_terminal(&plain, COLUMNS)
 }
 
